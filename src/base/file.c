@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+int file_read(const char *path, size_t limit, struct buffer *ret_content, struct error **ret_error) {
+    _cleanup_buffer_ struct buffer content = {0};
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_errno(ret_error, errno, "%s", path);
+    for (;;) {
+        ssize_t got = read(fd, buffer_reserve(&content, 65536), 65536);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_errno(ret_error, errno, "%s", path);
+        if (got == 0)
+            break;
+        content.size += (size_t)got;
+        if (content.size > limit)
+            return error_new(ret_error, EFBIG, "%s: larger than %zu bytes", path, limit);
+    }
+    buffer_append(ret_content, content.data ? content.data : "", content.size);
+    return 0;
+}
+
+int file_write_atomically(const char *path, const void *data, size_t size, mode_t mode, struct error **ret_error) {
+    _cleanup_free_ char *temporary = xasprintf("%s.%d.new", path, getpid());
+    _cleanup_close_ int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    int r;
+
+    if (fd < 0)
+        return error_errno(ret_error, errno, "%s", temporary);
+    r = fd_write_all(fd, data, size);
+    if (r == 0 && rename(temporary, path) < 0)
+        r = -errno;
+    if (r < 0) {
+        (void)unlink(temporary);
+        return error_errno(ret_error, r, "%s", path);
+    }
+    return 0;
+}
+
+int fd_write_all(int fd, const void *data, size_t size) {
+    const char *bytes = data;
+
+    while (size > 0) {
+        ssize_t written = write(fd, bytes, size);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -errno;
+        bytes += written;
+        size -= (size_t)written;
+    }
+    return 0;
+}
+
+int fd_from_memory(const char *name, const void *data, size_t size, int *ret_fd, struct error **ret_error) {
+    _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
+    int r;
+
+    if (fd < 0)
+        return error_errno(ret_error, errno, "cannot create the memory file '%s'", name);
+    r = fd_write_all(fd, data, size);
+    if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+        r = -errno;
+    if (r < 0)
+        return error_errno(ret_error, r, "cannot fill the memory file '%s'", name);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int fd_set_nonblocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    return 0;
+}
+
+int fd_close(int fd) {
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
+}
+
+bool path_is_directory(const char *path) {
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool path_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+char *path_resolve(const char *directory, const char *path) {
+    if (path[0] == '/')
+        return xstrdup(path);
+    if (str_has_suffix(directory, "/"))
+        return xasprintf("%s%s", directory, path);
+    return xasprintf("%s/%s", directory, path);
+}
+
+char *path_parent(const char *path) {
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return xstrdup(".");
+    while (slash > path && slash[-1] == '/')
+        slash--;
+    if (slash == path)
+        return xstrdup("/");
+    return xstrndup(path, (size_t)(slash - path));
+}
+
+const char *path_basename(const char *path) {
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+bool path_is_below(const char *path, const char *directory) {
+    size_t length = strlen(directory);
+
+    if (length > 0 && directory[length - 1] == '/')
+        length--;
+    return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+int path_make_directories(const char *path, mode_t mode, struct error **ret_error) {
+    _cleanup_free_ char *copy = xstrdup(path);
+
+    for (char *slash = copy + 1; *copy; slash++) {
+        char saved = *slash;
+
+        if (saved != '/' && saved != '\0')
+            continue;
+        *slash = '\0';
+        if (mkdir(copy, mode) < 0 && errno != EEXIST && !path_is_directory(copy))
+            return error_errno(ret_error, errno, "%s", copy);
+        *slash = saved;
+        if (saved == '\0')
+            break;
+    }
+    if (!path_is_directory(path))
+        return error_errno(ret_error, ENOTDIR, "%s", path);
+    return 0;
+}
+
+char *path_cache_directory(void) {
+    const char *directory = getenv("VMTEST_CACHE_DIR");
+
+    if (!str_empty(directory))
+        return xstrdup(directory);
+    directory = getenv("XDG_CACHE_HOME");
+    if (!str_empty(directory) && directory[0] == '/')
+        return xasprintf("%s/vmtest", directory);
+    directory = getenv("HOME");
+    if (!str_empty(directory))
+        return xasprintf("%s/.cache/vmtest", directory);
+    return NULL;
+}

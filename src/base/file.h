@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files, descriptors and paths. Every descriptor made here is close-on-exec. */
+#ifndef VMTEST_BASE_FILE_H
+#define VMTEST_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+/* Reads a whole file, at most `limit` bytes (-EFBIG beyond it). *ret_content is appended to. */
+int file_read(const char *path, size_t limit, struct buffer *ret_content, struct error **ret_error) _must_check_;
+
+/* Writes a new file's content under a temporary name and renames it: readers see the old file, the new one or none. */
+int file_write_atomically(const char *path, const void *data, size_t size, mode_t mode, struct error **ret_error)
+    _must_check_;
+
+/* Writes all of it to a blocking descriptor. 0 or a negative errno. */
+int fd_write_all(int fd, const void *data, size_t size) _must_check_;
+
+/* A memfd with this content, positioned at 0. *ret_fd is the caller's. */
+int fd_from_memory(const char *name, const void *data, size_t size, int *ret_fd, struct error **ret_error) _must_check_;
+
+int fd_set_nonblocking(int fd) _must_check_;
+
+/* Closes a descriptor that may be -1; returns -1, so that `fd = fd_close(fd)` forgets it. */
+int fd_close(int fd);
+
+bool path_is_directory(const char *path);
+bool path_exists(const char *path);
+
+/* `path` taken from `directory` unless it is absolute. Caller frees. */
+char *path_resolve(const char *directory, const char *path);
+/* The part before the last slash ("." or "/" where there is none). Caller frees. */
+char *path_parent(const char *path);
+/* The part behind the last slash; points into `path`. */
+const char *path_basename(const char *path);
+/* Whether `path` is `directory` or lies below it; both absolute and normalised. */
+bool path_is_below(const char *path, const char *directory);
+
+/* As mkdir -p; missing parents get `mode` as well. */
+int path_make_directories(const char *path, mode_t mode, struct error **ret_error) _must_check_;
+
+/*
+ * vmtest's own cache directory: $VMTEST_CACHE_DIR, else $XDG_CACHE_HOME/vmtest, else $HOME/.cache/vmtest. Caller frees;
+ * NULL when none of them is set. It is not created here.
+ */
+char *path_cache_directory(void);
+
+#endif

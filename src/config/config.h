@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmtest.toml -> targets. config_parse() is pure; config_load() reads the file. */
+#ifndef VMTEST_CONFIG_CONFIG_H
+#define VMTEST_CONFIG_CONFIG_H
+
+#include "base/error.h"
+#include "config/target.h"
+
+struct config {
+    char *path;      /* as given */
+    char *directory; /* absolute, normalised: the directory that holds it */
+    struct target **targets;
+    size_t n_targets;
+    struct strv warnings; /* "FILE:LINE:COLUMN: ..." */
+};
+
+/*
+ * Parses `text` (TOML 1.0). `path` is used in messages, `directory` (absolute) for relative paths and as the shared
+ * directory. `strict` makes every warning an error. Errors read "PATH:LINE:COLUMN: what is wrong; what to do".
+ */
+int config_parse(const char *text, size_t size, const char *path, const char *directory, bool strict,
+                 struct config **ret_config, struct error **ret_error) _must_check_;
+int config_load(const char *path, bool strict, struct config **ret_config, struct error **ret_error) _must_check_;
+void config_free(struct config *config);
+DEFINE_CLEANUP(cleanup_config, struct config *, config_free)
+#define _cleanup_config_ _cleanup_(cleanup_config)
+
+/*
+ * Keeps the targets whose name matches the PCRE2 expression `filter` (unanchored search). -EINVAL for a bad
+ * expression (with its offset and PCRE2's message), -ENOENT when nothing matches (names the targets there are).
+ */
+int config_filter(struct config *config, const char *filter, struct error **ret_error) _must_check_;
+
+/*
+ * Semantic checks that need no I/O, on a target from a file or from the command line: name and command not empty,
+ * exactly one of kernel and image, keys that do not belong together, image not supported yet, the build's own
+ * architecture only.
+ */
+int target_check(const struct target *target, struct error **ret_error) _must_check_;
+
+/* "90s", "5m", "1h", "250ms", or a number of seconds with an optional fraction, to nanoseconds; more than zero. */
+int config_parse_duration(const char *text, uint64_t *ret_nsec, struct error **ret_error) _must_check_;
+/* As QEMU's -m takes it: a number with an optional suffix K M G T (either case, M when missing), to bytes. */
+int config_parse_memory(const char *text, uint64_t *ret_bytes, struct error **ret_error) _must_check_;
+
+/* One row per key: the only truth for parsing, the man page and the tests. */
+enum config_type {
+    CONFIG_STRING,
+    CONFIG_PATH,
+    CONFIG_BOOL,
+    CONFIG_INTEGER,
+    CONFIG_DURATION,
+    CONFIG_MEMORY,
+    CONFIG_ENUM,
+    CONFIG_STRINGS,
+    CONFIG_MOUNTS,
+};
+
+struct config_key_row {
+    enum config_key key;
+    const char *name; /* "vm.num_cpus" */
+    enum config_type type;
+    size_t offset;      /* of the field in struct target */
+    const char *values; /* CONFIG_ENUM: "overlay|ro|rw", in the enum's order */
+    long long minimum;  /* CONFIG_INTEGER */
+    long long maximum;
+    const char *def;  /* default as shown to the user, or NULL */
+    const char *help; /* one or two plain sentences */
+};
+
+extern const struct config_key_row config_keys[CONFIG_KEY_COUNT];
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A target: one thing to test. Made by config/ or cli/, immutable from then on. */
+#ifndef VMTEST_CONFIG_TARGET_H
+#define VMTEST_CONFIG_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+enum rootfs_mode { ROOTFS_OVERLAY, ROOTFS_RO, ROOTFS_RW };
+enum accel_choice { ACCEL_CHOICE_AUTO, ACCEL_CHOICE_KVM, ACCEL_CHOICE_TCG };
+
+/* The keys of a [[target]]; config/keys.c has a row for each. */
+enum config_key {
+    KEY_NAME,
+    KEY_IMAGE,
+    KEY_UEFI,
+    KEY_KERNEL,
+    KEY_KERNEL_ARGS,
+    KEY_MODULES,
+    KEY_KVM_CPU_ARGS,
+    KEY_ROOTFS,
+    KEY_ROOTFS_MODE,
+    KEY_ARCH,
+    KEY_QEMU_COMMAND,
+    KEY_COMMAND,
+    KEY_ACCEL,
+    KEY_BOOT_TIMEOUT,
+    KEY_TIMEOUT,
+    KEY_VM_NUM_CPUS,
+    KEY_VM_MEMORY,
+    KEY_VM_MOUNTS,
+    KEY_VM_BIOS,
+    KEY_VM_EXTRA_ARGS,
+    CONFIG_KEY_COUNT,
+};
+
+/* vm.mounts: one further share. `where` is "FILE:LINE:COLUMN" of the entry. */
+struct target_mount {
+    char *guest_path;
+    char *host_path; /* absolute */
+    bool writable;
+    char *where;
+};
+
+struct target {
+    char *name;
+    char *image; /* absolute path, or NULL */
+    bool uefi;
+    char *kernel;       /* absolute path, or NULL */
+    char *kernel_args;  /* or NULL */
+    char *modules;      /* absolute path of a modules directory, or NULL: look for it */
+    char *kvm_cpu_args; /* value of -cpu under KVM; default "host" */
+    char *rootfs;       /* absolute path; default "/" */
+    enum rootfs_mode rootfs_mode;
+    char *arch;         /* "x86_64" ... */
+    char *qemu_command; /* path or name, or NULL: qemu-system-ARCH */
+    char *command;      /* for the shell; NULL when `argv` is used or the shell is interactive */
+    struct strv argv;   /* exact argument vector; empty when `command` is used */
+    bool interactive;   /* an interactive shell in place of a command */
+    enum accel_choice accel;
+    uint64_t boot_timeout; /* nanoseconds; 0: the default for the acceleration in use */
+    uint64_t timeout;      /* nanoseconds; 0: none */
+    unsigned num_cpus;     /* default 2 */
+    uint64_t memory;       /* bytes; default 4 GiB */
+    char *memory_text;     /* as the user wrote it */
+    struct target_mount *mounts;
+    size_t n_mounts;
+    char *bios;
+    struct strv extra_args;
+    char *share; /* absolute path of the directory shared read-write at /mnt/vmtest */
+    bool one_liner;
+
+    /* Where each key was set: "FILE:LINE:COLUMN", or an option such as "--kernel". NULL: not set. */
+    char *where[CONFIG_KEY_COUNT];
+};
+
+/* A target with every default of the key table; NULL fields where there is none. */
+struct target *target_new(void);
+void target_free(struct target *target);
+DEFINE_CLEANUP(cleanup_target, struct target *, target_free)
+#define _cleanup_target_ _cleanup_(cleanup_target)
+
+/* "FILE:LINE:COLUMN: " style prefix for an error about a key: where it was set, else the target's name. Never NULL. */
+const char *target_where(const struct target *target, enum config_key key);
+
+#endif

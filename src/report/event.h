@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events: what a run tells the outside. A worker makes them, the supervisor hands each to the sinks. Everything that a
+ * user sees of a run goes through here.
+ */
+#ifndef VMTEST_REPORT_EVENT_H
+#define VMTEST_REPORT_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "run/verdict.h"
+
+enum event_type {
+    EVENT_STARTED,  /* a target's run begins */
+    EVENT_STAGE,    /* `stage` begins */
+    EVENT_CONSOLE,  /* `data`: bytes of the guest's console */
+    EVENT_OUTPUT,   /* `data`: bytes that the command wrote to `stream` */
+    EVENT_NOTICE,   /* `text`: one line for the user, e.g. why the run is emulated */
+    EVENT_FINISHED, /* `result`; the last event of a target */
+    EVENT_TYPE_COUNT,
+};
+
+enum stage { STAGE_PREPARE, STAGE_BOOT, STAGE_SETUP, STAGE_COMMAND, STAGE_COUNT };
+enum output_stream { OUTPUT_STDOUT = 1, OUTPUT_STDERR = 2 };
+
+/* How a target ended. Strings are owned by whoever made the event, valid during the call of the sink. */
+struct run_result {
+    enum verdict verdict;
+    int detail;         /* see verdict_exit_status() */
+    const char *reason; /* one line, never NULL: "", or e.g. "the command exited with code 1" */
+    enum stage stage;   /* the stage in which it ended */
+    const char
+        *console; /* the console's last lines, "" when there are none or the run passed; may hold any byte but NUL */
+    const char *accel;                            /* "kvm", "tcg", or "" when nothing was started */
+    const char *kernel_release;                   /* of the running guest, else of the kernel file, else "" */
+    uint64_t nsec[STAGE_COUNT];                   /* duration of each stage, 0 when not reached */
+    uint64_t user_usec, system_usec, max_rss_kib; /* of the command */
+};
+
+struct event {
+    enum event_type type;
+    const char *target; /* name; never NULL */
+    uint64_t nsec;      /* since vmtest started */
+    enum stage stage;
+    enum output_stream stream;
+    const void *data;
+    size_t size;
+    const char *text;
+    const struct run_result *result;
+};
+
+/* "prepare", "boot", "setup", "command" */
+const char *stage_name(enum stage stage);
+/* "Preparing", "Booting", "Setting up VM", "Running command" */
+const char *stage_title(enum stage stage);
+
+/*
+ * A sink: a consumer of events. handle() is called in order, once for each event; finish() once at the end with the
+ * number of targets and of those that did not pass. free() releases it.
+ */
+struct sink {
+    void (*handle)(struct sink *sink, const struct event *event);
+    void (*finish)(struct sink *sink, unsigned n_targets, unsigned n_not_passed);
+    void (*free)(struct sink *sink);
+};
+
+/*
+ * How sinks write: all of it, in order, to a descriptor that may be slow. The supervisor's implementation keeps
+ * handling signals meanwhile; tests use their own. Output to a reader that has gone away is dropped.
+ */
+struct writer {
+    void (*write)(struct writer *writer, int fd, const void *data, size_t size);
+};
+
+#endif
