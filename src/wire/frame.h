@@ -50,6 +50,7 @@
  * PING      (host) u64 cookie
  * PONG      u64 cookie of the PING
  * POWEROFF  (host) empty: sync the file systems, power off
+ * SYNC      (host) empty: write everything back to the shares; answered by SYNCED (empty)
  * LOG       string: one line for debugging
  */
 enum wire_type {
@@ -69,6 +70,8 @@ enum wire_type {
     WIRE_PONG,
     WIRE_POWEROFF,
     WIRE_LOG,
+    WIRE_SYNC,
+    WIRE_SYNCED,
     WIRE_TYPE_END,
 };
 
@@ -90,6 +93,7 @@ enum wire_mount {
 #define WIRE_EXEC_SHELL 1u    /* the one argument is a script for bash, or for sh where the root has no bash */
 #define WIRE_EXEC_TERMINAL 2u /* the command runs on a pseudo terminal of its own */
 #define WIRE_EXEC_LOGIN 4u    /* with SHELL and no argument: an interactive shell */
+#define WIRE_EXEC_STDIN 8u    /* without TERMINAL: standard input is a pipe, fed by STDIN frames */
 
 enum wire_exit {
     WIRE_EXIT_CODE,

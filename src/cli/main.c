@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmtest's main(): the command line to targets, targets to the supervisor, its result to an exit status. */
+#include <fcntl.h>
+#include <limits.h>
+#include <locale.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/help.h"
+#include "cli/options.h"
+#include "config/config.h"
+#include "report/sink.h"
+#include "run/supervisor.h"
+
+static int fail(const struct error *error, int status) {
+    (void)fprintf(stderr, "vmtest: %s\n", error_message(error));
+    if (status == EXIT_STATUS_USAGE)
+        (void)fprintf(stderr, "Try 'vmtest --help'.\n");
+    return status;
+}
+
+static bool environment_set(const char *name) {
+    return !str_empty(getenv(name));
+}
+
+/* VMTEST_LOG: to .vmtest.log while the terminal is in use, else to standard error. */
+static void start_log(void) {
+    if (!environment_set("VMTEST_LOG"))
+        return;
+    if (isatty(STDOUT_FILENO))
+        log_set_fd(open(".vmtest.log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+    else
+        log_set_fd(STDERR_FILENO);
+}
+
+/* A closed standard descriptor would be taken by the next file that is opened, and written to. */
+static void open_standard_descriptors(void) {
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    (void)fd_close(fd);
+}
+
+static int load_one_liner(const struct options *options, struct config **ret_config, struct error **ret_error) {
+    _cleanup_config_ struct config *config = xcalloc(1, sizeof(*config));
+    char cwd[PATH_MAX];
+    int r;
+
+    if (!getcwd(cwd, sizeof(cwd)))
+        return error_errno(ret_error, errno, "the current directory");
+    config->targets = xcalloc(1, sizeof(*config->targets));
+    r = options_to_target(options, cwd, &config->targets[0], ret_error);
+    if (r < 0)
+        return r;
+    config->n_targets = 1;
+    r = target_check(config->targets[0], ret_error);
+    if (r == 0)
+        *ret_config = TAKE_PTR(config);
+    return r;
+}
+
+static int load_targets(const struct options *options, struct config **ret_config, struct error **ret_error) {
+    int r;
+
+    if (options->kernel)
+        return load_one_liner(options, ret_config, ret_error);
+    r = config_load(options->config ? options->config : "vmtest.toml", options->strict, ret_config, ret_error);
+    if (r == 0 && options->filter) {
+        r = config_filter(*ret_config, options->filter, ret_error);
+        if (r < 0)
+            error_context(ret_error, "--filter");
+    }
+    return r;
+}
+
+/* Times on the command line are for every target of a run. */
+static void apply_options(const struct options *options, struct config *config) {
+    for (size_t i = 0; i < config->n_targets; i++) {
+        if (options->given[OPTION_BOOT_TIMEOUT])
+            config->targets[i]->boot_timeout = options->boot_timeout;
+        if (options->given[OPTION_TIMEOUT])
+            config->targets[i]->timeout = options->timeout;
+    }
+}
+
+static struct sink *make_sink(const struct options *options, const struct config *config, struct writer *writer) {
+    bool one_liner = options->kernel != NULL;
+    bool out_tty = isatty(STDOUT_FILENO);
+    bool err_tty = isatty(STDERR_FILENO);
+    bool tty = one_liner ? err_tty : out_tty;
+    const struct terminal_options terminal = {
+        .out_fd = STDOUT_FILENO,
+        .err_fd = STDERR_FILENO,
+        .window = tty && !environment_set("VMTEST_NO_UI"),
+        .color = tty && !environment_set("NO_COLOR"),
+        .one_liner = one_liner,
+        .interactive = config->targets[0]->interactive,
+    };
+
+    if (options->format == FORMAT_JSON)
+        return sink_json_new(STDOUT_FILENO, writer);
+    return sink_terminal_new(&terminal, writer);
+}
+
+static int run(const struct options *options, const struct config *config, uint64_t start) {
+    _cleanup_error_ struct error *error = NULL;
+    _cleanup_supervisor_ struct supervisor *supervisor = NULL;
+    const struct supervisor_options supervisor_options = {.start = start, .input_fd = STDIN_FILENO};
+
+    if (supervisor_new(&supervisor_options, &supervisor, &error) < 0)
+        return fail(error, EXIT_STATUS_UNAVAILABLE);
+
+    struct sink *sink = make_sink(options, config, supervisor_writer(supervisor));
+    int status = supervisor_run(supervisor, config->targets, config->n_targets, &sink, 1);
+    sink->free(sink);
+    return status;
+}
+
+static int print_help(const struct options *options) {
+    _cleanup_free_ char *text = options->help ? help_text() : xstrdup(help_version());
+
+    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_STATUS_UNAVAILABLE : 0;
+}
+
+int main(int argc, char **argv) {
+    uint64_t start = clock_now();
+    _cleanup_error_ struct error *error = NULL;
+    _cleanup_options_ struct options options = {0};
+    _cleanup_config_ struct config *config = NULL;
+
+    open_standard_descriptors();
+    (void)setlocale(LC_CTYPE, "");
+    if (options_parse(argc, argv, &options, &error) < 0)
+        return fail(error, EXIT_STATUS_USAGE);
+    if (options.help || options.version)
+        return print_help(&options);
+    start_log();
+    if (load_targets(&options, &config, &error) < 0)
+        return fail(error, EXIT_STATUS_UNAVAILABLE);
+    for (size_t i = 0; i < config->warnings.count; i++)
+        (void)fprintf(stderr, "vmtest: warning: %s\n", config->warnings.items[i]);
+    apply_options(&options, config);
+    return run(&options, config, start);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "qemu/arch.h"
+
+#include <stddef.h>
+
+#include "base/str.h"
+
+static const struct arch arches[] = {
+    {
+        .name = "x86_64",
+        .qemu = "qemu-system-x86_64",
+        .machine = "q35",
+        .cpu_tcg = "max",
+        .console = "ttyS0",
+        /* The timer check fails now and then on a loaded host that emulates, and the kernel panics over it. */
+        .kernel_args = "no_timer_check",
+        .pvpanic = "pvpanic",
+    },
+};
+
+const struct arch *arch_find(const char *name) {
+    for (size_t i = 0; i < ARRAY_SIZE(arches); i++) {
+        if (str_equal(arches[i].name, name))
+            return &arches[i];
+    }
+    return NULL;
+}
+
+const struct arch *arch_native(void) {
+#if defined(__x86_64__)
+    return arch_find("x86_64");
+#else
+#error "vmtest runs on x86_64 hosts"
+#endif
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The QEMU process: found, started with inherited sockets, ended and reaped. */
+#ifndef VMTEST_QEMU_PROCESS_H
+#define VMTEST_QEMU_PROCESS_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+struct qemu_process {
+    pid_t pid;
+    int pidfd;      /* readable once QEMU has ended */
+    int output_fd;  /* what QEMU itself prints, standard output and error together; non-blocking */
+};
+
+/*
+ * Finds QEMU's program: `command` (a path, or a name on PATH), else `fallback` on PATH. Caller frees *ret_path.
+ * `where` names the option or key for the error.
+ */
+int qemu_find_program(const char *command, const char *fallback, const char *where, char **ret_path,
+                      struct error **ret_error) _must_check_;
+
+/*
+ * Starts QEMU in a session of its own. Descriptors `keep` (n_keep) are inherited under their own numbers; all others
+ * of ours must be close-on-exec. QEMU gets SIGKILL when the calling process dies. -1 in the fields after failure.
+ */
+int qemu_process_start(const struct strv *argv, const int *keep, size_t n_keep, struct qemu_process *ret_process,
+                       struct error **ret_error) _must_check_;
+
+/* Kills and reaps QEMU if it still runs; returns its wait status (or 0 when it was reaped before). */
+int qemu_process_kill(struct qemu_process *process);
+/* Reaps a QEMU whose pidfd is readable; returns its wait status. */
+int qemu_process_reap(struct qemu_process *process);
+void qemu_process_deinit(struct qemu_process *process);
+
+/* "exited with status 1", "was killed by signal 9 (Killed)". Caller frees. */
+char *qemu_describe_exit(int wait_status);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "qemu/qmp.h"
+
+#include "base/log.h"
+
+void qmp_deinit(struct qmp *qmp) {
+    buffer_deinit(&qmp->in);
+    free(qmp->shutdown);
+    free(qmp->failure);
+    *qmp = (struct qmp){0};
+}
+
+static int take_greeting(struct qmp *qmp, json_t *greeting, struct error **ret_error) {
+    if (json_unpack(greeting, "{s{s{s:i,s:i,s:i}}}", "version", "qemu", "major", &qmp->version[0], "minor",
+                    &qmp->version[1], "micro", &qmp->version[2]) < 0)
+        return error_new(ret_error, EPROTO, "QMP: a greeting without QEMU's version");
+    qmp->greeted = true;
+    return 0;
+}
+
+static void take_event(struct qmp *qmp, const char *event, json_t *message) {
+    if (str_equal(event, "SHUTDOWN")) {
+        const char *reason = json_string_value(json_object_get(json_object_get(message, "data"), "reason"));
+
+        free(qmp->shutdown);
+        qmp->shutdown = xstrdup(reason ? reason : "unknown");
+    } else if (str_equal(event, "GUEST_PANICKED")) {
+        qmp->panicked = true;
+    }
+}
+
+static int take_line(struct qmp *qmp, const char *line, size_t size, struct error **ret_error) {
+    json_error_t where;
+    json_t *message = json_loadb(line, size, JSON_REJECT_DUPLICATES, &where);
+    int r = 0;
+
+    log_debug("qmp: %.*s", (int)size, line);
+    if (!json_is_object(message)) {
+        json_decref(message);
+        return error_new(ret_error, EPROTO, "QMP: not a JSON object (%s)", where.text);
+    }
+
+    json_t *greeting = json_object_get(message, "QMP");
+    const char *event = json_string_value(json_object_get(message, "event"));
+    json_t *failure = json_object_get(message, "error");
+
+    if (greeting) {
+        r = take_greeting(qmp, greeting, ret_error);
+    } else if (event) {
+        take_event(qmp, event, message);
+    } else if (failure && !qmp->failure) {
+        const char *text = json_string_value(json_object_get(failure, "desc"));
+
+        qmp->failure = xstrdup(text ? text : "unknown error");
+    }
+    json_decref(message);
+    return r;
+}
+
+int qmp_feed(struct qmp *qmp, const void *data, size_t size, struct error **ret_error) {
+    char *newline;
+
+    buffer_append(&qmp->in, data, size);
+    while (qmp->in.size > 0 && (newline = memchr(qmp->in.data, '\n', qmp->in.size)) != NULL) {
+        size_t length = (size_t)(newline - qmp->in.data);
+        size_t text = length > 0 && newline[-1] == '\r' ? length - 1 : length;
+        int r = text > 0 ? take_line(qmp, qmp->in.data, text, ret_error) : 0;
+
+        if (r < 0)
+            return r;
+        buffer_consume(&qmp->in, length + 1);
+    }
+    if (qmp->in.size > QMP_LINE_MAX)
+        return error_new(ret_error, EPROTO, "QMP: a line of over %u bytes", QMP_LINE_MAX);
+    return 0;
+}

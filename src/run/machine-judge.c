@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an event means for the run: QEMU's end, a panic, silence. A panic's line on the console alone proves nothing
+ * once programs run in the guest, since anyone can write it to /dev/kmsg: pvpanic, QEMU's end or silence has to bear
+ * it out.
+ */
+#include "base/log.h"
+#include "run/machine.h"
+
+#define PANIC_MARK "Kernel panic - not syncing"
+#define PANIC_GRACE (2 * NSEC_PER_SEC)
+#define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
+#define PING_EVERY (10 * NSEC_PER_SEC)
+#define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
+#define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
+#define QEMU_MAJOR_FLOOR 7
+#define TAIL_LINES 40
+
+/* The text of the panic's line on the console, or NULL. Caller frees. */
+static char *panic_line(const struct machine *machine) {
+    const char *text = machine->console.data ? strstr(machine->console.data, PANIC_MARK) : NULL;
+
+    return text ? xstrndup(text, strcspn(text, "\r\n")) : NULL;
+}
+
+static void end_by_panic(struct machine *machine) {
+    _cleanup_free_ char *line = panic_line(machine);
+
+    machine_end(machine, VERDICT_PANIC, 0, "the guest kernel panicked: %s", line ? line : "no message on the console");
+}
+
+/* QEMU's own last words in one line, "" when it said nothing. Caller frees. */
+static char *last_words(const struct machine *machine) {
+    _cleanup_free_ char *text = xstrdup(machine->qemu_output.data ? machine->qemu_output.data : "");
+    struct buffer line = {0};
+    char *rest = text;
+    char *piece;
+
+    while ((piece = strsep(&rest, "\r\n")) != NULL) {
+        if (*piece)
+            buffer_printf(&line, "%s%s", line.size ? "; " : ": ", piece);
+    }
+    return buffer_take(&line);
+}
+
+static const char *describe_shutdown(const char *reason) {
+    if (str_equal(reason, "guest-shutdown"))
+        return "the guest powered off";
+    if (str_equal(reason, "guest-reset"))
+        return "the guest rebooted";
+    return NULL;
+}
+
+void machine_judge_qemu_exit(struct machine *machine) {
+    _cleanup_free_ char *how = qemu_describe_exit(machine->qemu_status);
+    _cleanup_free_ char *words = last_words(machine);
+    const char *shutdown = machine->qmp.shutdown ? describe_shutdown(machine->qmp.shutdown) : NULL;
+    bool hello = machine->agent.state != AGENT_SILENT;
+
+    if (machine->agent.state == AGENT_EXITED || machine->agent.state == AGENT_SYNCED)
+        return;
+    if (machine->qmp.panicked || (machine->panic_suspected && shutdown))
+        end_by_panic(machine);
+    else if (shutdown)
+        machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "%s %s", shutdown,
+                    machine->stage == STAGE_COMMAND ? "during the command" : "during the boot");
+    else
+        machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "QEMU %s%s", how, words);
+}
+
+static void ping(struct machine *machine, uint64_t patience) {
+    if (machine->pong_due != DEADLINE_NONE && machine->pong_due <= deadline_in(patience))
+        return;
+    if (machine->pong_due == DEADLINE_NONE) {
+        agent_client_ping(&machine->agent, clock_now());
+        machine->pongs_seen = machine->agent.pongs;
+    }
+    machine->pong_due = deadline_in(patience);
+}
+
+void machine_judge_console(struct machine *machine, const char *data, size_t size) {
+    if (machine->panic_suspected || machine->ended)
+        return;
+    /* The mark may be cut by the end of a read: the tail is searched from a mark's length before the new bytes. */
+    size_t back = size + strlen(PANIC_MARK);
+    const char *from = machine->console.data + (machine->console.size > back ? machine->console.size - back : 0);
+    if (!data || !memmem(from, strlen(from), PANIC_MARK, strlen(PANIC_MARK)))
+        return;
+    log_debug("a panic stands on the console");
+    machine->panic_suspected = true;
+    if (machine->agent.state == AGENT_SILENT)
+        machine->pong_due = deadline_in(PANIC_GRACE_BOOT);
+    else
+        ping(machine, PANIC_GRACE);
+}
+
+void machine_judge_qmp(struct machine *machine) {
+    if (machine->qmp.greeted && machine->qmp.version[0] < QEMU_MAJOR_FLOOR)
+        machine_end(machine, VERDICT_ERROR, 0,
+                    "QEMU %d.%d.%d is too old: install QEMU %d.0 or newer, or set qemu_command",
+                    machine->qmp.version[0], machine->qmp.version[1], machine->qmp.version[2], QEMU_MAJOR_FLOOR);
+    /* Half a second lets the kernel finish its message; it is stopped by then anyhow. */
+    if (machine->qmp.panicked && !machine->ended) {
+        machine->panic_suspected = true;
+        machine->pong_due = deadline_earlier(machine->pong_due, deadline_in(PANIC_GRACE_BOOT));
+        machine->pongs_seen = UINT64_MAX;
+    }
+}
+
+void machine_judge_silence(struct machine *machine) {
+    uint64_t patience = machine->accel == ACCEL_KVM ? LOST_AFTER_KVM : LOST_AFTER_TCG;
+
+    if (machine->ended || machine->qemu_gone)
+        return;
+    if (machine->agent.heard && machine->agent.state != AGENT_SILENT)
+        machine->ping_due = deadline_in(PING_EVERY);
+    machine->agent.heard = false;
+
+    if (machine->pong_due != DEADLINE_NONE && machine->pongs_seen != UINT64_MAX &&
+        machine->agent.pongs > machine->pongs_seen) {
+        machine->pong_due = DEADLINE_NONE;
+        machine->panic_suspected = false;
+    }
+    if (deadline_passed(machine->pong_due)) {
+        if (machine->panic_suspected)
+            end_by_panic(machine);
+        else
+            machine_end(machine, VERDICT_LOST, 0, "the guest no longer answers: no reply to a ping in %llu s",
+                        (unsigned long long)(patience / NSEC_PER_SEC));
+    } else if (deadline_passed(machine->ping_due)) {
+        machine->ping_due = deadline_in(PING_EVERY);
+        if (machine->pong_due == DEADLINE_NONE)
+            ping(machine, patience);
+    }
+}
+
+const char *machine_console_tail(struct machine *machine) {
+    const char *text = machine->console.data ? machine->console.data : "";
+    const char *from = text + strlen(text);
+    unsigned lines = 0;
+
+    while (from > text && lines <= TAIL_LINES) {
+        from--;
+        if (*from == '\n')
+            lines++;
+    }
+    return *from == '\n' && lines > TAIL_LINES ? from + 1 : from;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A running machine as its worker sees it: QEMU, its sockets, the two protocols, and the one primitive, "wait until X,
+ * or the machine has ended, or the deadline passes".
+ */
+#ifndef VMTEST_RUN_MACHINE_H
+#define VMTEST_RUN_MACHINE_H
+
+#include "base/clock.h"
+#include "guest/agent.h"
+#include "qemu/accel.h"
+#include "qemu/process.h"
+#include "qemu/qmp.h"
+#include "report/event.h"
+
+/* Output that the supervisor has not taken yet: beyond this the guest is not granted more, and its console waits. */
+#define MACHINE_QUEUE_LIMIT (1u << 20)
+
+struct machine {
+    int channel;   /* socket to the supervisor */
+    int signal_fd; /* SIGTERM, SIGINT, SIGHUP */
+    int qmp_fd;
+    int agent_fd;
+    int console_fd;
+    struct qemu_process qemu;
+    int qemu_status; /* wait status, once reaped */
+    bool qemu_gone;
+
+    struct qmp qmp;
+    struct buffer qmp_out;
+    struct agent_client agent;
+    struct buffer qemu_output; /* QEMU's own last words */
+    struct buffer console;     /* the console's last bytes */
+    struct buffer queue;       /* records for the supervisor */
+    size_t queue_sent;         /* how much of it has gone */
+    struct buffer input;       /* records from the supervisor */
+    uint64_t uncredited;       /* output taken from the guest and not yet granted anew */
+
+    uint64_t start; /* clock_now() of vmtest's start */
+    enum stage stage;
+    uint64_t stage_start;
+    enum accel accel;
+
+    /* The end: set once, by the first cause. */
+    bool ended;
+    enum verdict verdict;
+    int detail;
+    char *reason;
+
+    /* Liveness: a ping that has no answer yet, and what to make of it. */
+    deadline_t ping_due;
+    deadline_t pong_due; /* DEADLINE_NONE: no ping is under way */
+    uint64_t pongs_seen;
+    bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
+    size_t panic_scanned; /* bytes of the console that were searched */
+};
+
+void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t start);
+void machine_deinit(struct machine *machine);
+
+/* Queues an event for the supervisor. */
+void machine_emit(struct machine *machine, const struct event *event);
+void machine_notice(void *machine, const char *line);
+void machine_enter(struct machine *machine, enum stage stage);
+/* Sets how the run ended, unless that is known already. */
+void machine_end(struct machine *machine, enum verdict verdict, int detail, const char *format, ...) _printf_(4, 5);
+
+/*
+ * Moves bytes until `done` says true, the run has ended (machine->ended), or the deadline has passed. True when `done`
+ * was reached.
+ */
+bool machine_wait(struct machine *machine, bool (*done)(const struct machine *), deadline_t deadline);
+
+/* Writes everything that is queued to the supervisor, however long that takes; a supervisor that is gone drops it. */
+void machine_flush(struct machine *machine);
+
+/* run/machine-judge.c: what an event means for the run. */
+void machine_judge_qemu_exit(struct machine *machine);
+void machine_judge_console(struct machine *machine, const char *data, size_t size);
+void machine_judge_silence(struct machine *machine);
+void machine_judge_qmp(struct machine *machine);
+/* The last lines of the console, as text; never NULL, owned by the machine. */
+const char *machine_console_tail(struct machine *machine);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/prepare.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/file.h"
+#include "qemu/process.h"
+
+/* Where the agent looks for a shell (agent/command.c), in its order. */
+static const char *const shells[] = {
+    "bin/bash",     "usr/bin/bash", "usr/local/bin/bash", "run/current-system/sw/bin/bash",
+    "bin/sh",       "usr/bin/sh",   "bin/busybox",        "usr/bin/busybox",
+    "sbin/busybox", "busybox",
+};
+
+void preparation_deinit(struct preparation *preparation) {
+    free(preparation->program);
+    free(preparation->release);
+    preparation->kernel_fd = fd_close(preparation->kernel_fd);
+    preparation->initrd_fd = fd_close(preparation->initrd_fd);
+    modules_deinit(&preparation->modules);
+    strv_deinit(&preparation->tags);
+    strv_deinit(&preparation->paths);
+    free(preparation->shares);
+    strv_deinit(&preparation->strings);
+    free(preparation->mounts);
+    free(preparation->directory);
+}
+
+/* Whether `path` exists below the directory `root`, symbolic links being taken from there as the guest does. */
+static bool exists_in_root(int root, const char *path) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+    _cleanup_close_ int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        return faccessat(root, path, F_OK, 0) == 0;
+    return fd >= 0;
+}
+
+static int check_rootfs(const struct target *target, struct error **ret_error) {
+    const char *where = target_where(target, KEY_ROOTFS);
+    struct stat status;
+
+    if (stat(target->rootfs, &status) < 0)
+        return error_errno(ret_error, errno, "%s: rootfs '%s'", where, target->rootfs);
+    if (!S_ISDIR(status.st_mode))
+        return error_new(ret_error, ENOTDIR, "%s: rootfs '%s' is not a directory; give the root directory of a system",
+                         where, target->rootfs);
+
+    _cleanup_close_ int root = open(target->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 || access(target->rootfs, R_OK | X_OK) < 0)
+        return error_errno(ret_error, errno, "%s: rootfs '%s'", where, target->rootfs);
+    if (target->argv.count > 0)
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(shells); i++) {
+        if (exists_in_root(root, shells[i]))
+            return 0;
+    }
+    return error_new(ret_error, ENOENT,
+                     "%s: rootfs '%s' has no shell (bash, sh or busybox); add one, or give the command as words after "
+                     "'--'",
+                     where, target->rootfs);
+}
+
+static int choose_accel(const struct target *target, notice_fn *notice, void *context, enum accel *ret_accel,
+                        struct error **ret_error) {
+    _cleanup_error_ struct error *reason = NULL;
+
+    if (target->accel == ACCEL_CHOICE_TCG) {
+        *ret_accel = ACCEL_TCG;
+        return 0;
+    }
+    if (accel_probe_kvm(NULL, &reason) == 0) {
+        *ret_accel = ACCEL_KVM;
+        return 0;
+    }
+    if (target->accel == ACCEL_CHOICE_KVM)
+        return error_new(ret_error, ENODEV, "%s: KVM cannot be used: %s", target_where(target, KEY_ACCEL),
+                         error_message(reason));
+
+    _cleanup_free_ char *line = xasprintf("emulating the machine, which is slow: %s", error_message(reason));
+    notice(context, line);
+    *ret_accel = ACCEL_TCG;
+    return 0;
+}
+
+int prepare(const struct target *target, notice_fn *notice, void *context, struct preparation *ret_preparation,
+            struct error **ret_error) {
+    int r;
+
+    *ret_preparation = (struct preparation){.kernel_fd = -1, .initrd_fd = -1};
+    ret_preparation->arch = arch_find(target->arch);
+    if (!ret_preparation->arch)
+        return error_new(ret_error, ENOTSUP, "%s: architecture '%s' is not built in", target_where(target, KEY_ARCH),
+                         target->arch);
+
+    r = check_rootfs(target, ret_error);
+    if (r == 0)
+        r = qemu_find_program(target->qemu_command, ret_preparation->arch->qemu, target_where(target, KEY_QEMU_COMMAND),
+                              &ret_preparation->program, ret_error);
+    if (r == 0)
+        r = prepare_kernel(target, notice, context, ret_preparation, ret_error);
+    if (r == 0)
+        r = prepare_mounts(target, notice, context, ret_preparation, ret_error);
+    if (r == 0)
+        r = choose_accel(target, notice, context, &ret_preparation->accel, ret_error);
+    return r;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything of a run that happens before QEMU starts: the target's files are looked at, the kernel is unpacked, the
+ * initramfs composed, the shares and what the guest does with them are listed.
+ */
+#ifndef VMTEST_RUN_PREPARE_H
+#define VMTEST_RUN_PREPARE_H
+
+#include "base/error.h"
+#include "config/target.h"
+#include "guest/agent.h"
+#include "initramfs/modules.h"
+#include "qemu/argv.h"
+
+/* Is told one line for the user. */
+typedef void notice_fn(void *context, const char *line);
+
+struct preparation {
+    const struct arch *arch;
+    char *program; /* QEMU's path */
+    enum accel accel;
+    char *release; /* of the kernel */
+    int kernel_fd; /* what QEMU boots: an unpacked vmlinux, or the file as it is */
+    int initrd_fd;
+    struct modules modules;
+
+    struct strv tags; /* of shares[], owned here */
+    struct strv paths;
+    struct qemu_share *shares;
+    size_t n_shares;
+
+    struct strv strings; /* of mounts[], owned here */
+    struct agent_mount *mounts;
+    size_t n_mounts;
+    char *directory; /* the command's working directory */
+};
+
+/* Fills *ret_preparation, to be released with preparation_deinit() in any case. Errors name the key or option. */
+int prepare(const struct target *target, notice_fn *notice, void *context, struct preparation *ret_preparation,
+            struct error **ret_error) _must_check_;
+void preparation_deinit(struct preparation *preparation);
+#define _cleanup_preparation_ _cleanup_(preparation_deinit)
+
+/* The parts of prepare(), in its order; each in a file of its own. */
+int prepare_kernel(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
+                   struct error **ret_error) _must_check_;
+int prepare_mounts(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
+                   struct error **ret_error) _must_check_;
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/record.h"
+
+#include "base/clock.h"
+
+/* The fixed part of an event; the text or data follows, for EVENT_FINISHED the fixed part of the result. */
+struct event_header {
+    uint64_t nsec;
+    uint32_t stage;
+    uint32_t stream;
+};
+
+struct result_header {
+    uint32_t verdict;
+    int32_t detail;
+    uint32_t stage;
+    uint32_t unused;
+    uint64_t nsec[STAGE_COUNT];
+    uint64_t user_usec, system_usec, max_rss_kib;
+};
+
+static size_t begin(struct buffer *out, uint32_t type) {
+    uint32_t head[2] = {0, type};
+    size_t start = out->size;
+
+    buffer_append(out, head, sizeof(head));
+    return start;
+}
+
+static void end(struct buffer *out, size_t start) {
+    uint32_t size = (uint32_t)(out->size - start - 8);
+
+    memcpy(out->data + start, &size, sizeof(size));
+}
+
+/* A string with its NUL, so that the reader can point at it. */
+static void put_string(struct buffer *out, const char *string) {
+    buffer_append(out, string ? string : "", strlen(string ? string : "") + 1);
+}
+
+static void put_result(struct buffer *out, const struct run_result *result) {
+    struct result_header header = {
+        .verdict = result->verdict,
+        .detail = result->detail,
+        .stage = result->stage,
+        .user_usec = result->user_usec,
+        .system_usec = result->system_usec,
+        .max_rss_kib = result->max_rss_kib,
+    };
+
+    memcpy(header.nsec, result->nsec, sizeof(header.nsec));
+    buffer_append(out, &header, sizeof(header));
+    put_string(out, result->reason);
+    put_string(out, result->console);
+    put_string(out, result->accel);
+    put_string(out, result->kernel_release);
+}
+
+void record_put_event(struct buffer *out, const struct event *event) {
+    struct event_header header = {.nsec = event->nsec, .stage = event->stage, .stream = event->stream};
+    size_t start = begin(out, event->type);
+
+    buffer_append(out, &header, sizeof(header));
+    if (event->type == EVENT_FINISHED)
+        put_result(out, event->result);
+    else if (event->type == EVENT_NOTICE)
+        put_string(out, event->text);
+    else if (event->size > 0)
+        buffer_append(out, event->data, event->size);
+    end(out, start);
+}
+
+void record_put_stdin(struct buffer *out, const void *data, size_t size) {
+    size_t start = begin(out, RECORD_STDIN);
+
+    buffer_append(out, data, size);
+    end(out, start);
+}
+
+void record_put_window(struct buffer *out, unsigned rows, unsigned columns) {
+    uint32_t numbers[2] = {rows, columns};
+    size_t start = begin(out, RECORD_WINDOW);
+
+    buffer_append(out, numbers, sizeof(numbers));
+    end(out, start);
+}
+
+size_t record_get(const char *data, size_t size, struct record *ret_record) {
+    uint32_t head[2];
+
+    if (size < sizeof(head))
+        return 0;
+    memcpy(head, data, sizeof(head));
+    if (size - sizeof(head) < head[0])
+        return 0;
+    *ret_record = (struct record){.type = head[1], .payload = data + sizeof(head), .size = head[0]};
+    return sizeof(head) + head[0];
+}
+
+/* Takes a NUL-terminated string off the front, or gives NULL. */
+static const char *get_string(const char **data, size_t *size) {
+    const char *string = *data;
+    size_t length = strnlen(string, *size);
+
+    if (length == *size)
+        return NULL;
+    *data += length + 1;
+    *size -= length + 1;
+    return string;
+}
+
+static bool get_result(const char *data, size_t size, struct run_result *ret_result) {
+    struct result_header header;
+
+    if (size < sizeof(header))
+        return false;
+    memcpy(&header, data, sizeof(header));
+    data += sizeof(header);
+    size -= sizeof(header);
+    *ret_result = (struct run_result){
+        .verdict = (enum verdict)header.verdict,
+        .detail = header.detail,
+        .stage = (enum stage)header.stage,
+        .user_usec = header.user_usec,
+        .system_usec = header.system_usec,
+        .max_rss_kib = header.max_rss_kib,
+    };
+    memcpy(ret_result->nsec, header.nsec, sizeof(header.nsec));
+    ret_result->reason = get_string(&data, &size);
+    ret_result->console = ret_result->reason ? get_string(&data, &size) : NULL;
+    ret_result->accel = ret_result->console ? get_string(&data, &size) : NULL;
+    ret_result->kernel_release = ret_result->accel ? get_string(&data, &size) : NULL;
+    return ret_result->kernel_release && header.verdict < VERDICT_COUNT && header.stage < STAGE_COUNT;
+}
+
+bool record_to_event(const struct record *record, struct event *ret_event, struct run_result *result) {
+    struct event_header header;
+
+    if (record->type >= EVENT_TYPE_COUNT || record->size < sizeof(header))
+        return false;
+    memcpy(&header, record->payload, sizeof(header));
+
+    const char *rest = record->payload + sizeof(header);
+    size_t size = record->size - sizeof(header);
+    *ret_event = (struct event){
+        .type = (enum event_type)record->type,
+        .nsec = header.nsec,
+        .stage = (enum stage)header.stage,
+        .stream = (enum output_stream)header.stream,
+    };
+    if (header.stage >= STAGE_COUNT)
+        return false;
+    if (ret_event->type == EVENT_FINISHED) {
+        ret_event->result = result;
+        return get_result(rest, size, result);
+    }
+    if (ret_event->type == EVENT_NOTICE) {
+        ret_event->text = get_string(&rest, &size);
+        return ret_event->text != NULL;
+    }
+    ret_event->data = rest;
+    ret_event->size = size;
+    return true;
+}

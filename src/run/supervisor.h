@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The supervisor: starts a worker for each target, hands their events to the sinks, passes signals on, and counts the
+ * verdicts to an exit status.
+ */
+#ifndef VMTEST_RUN_SUPERVISOR_H
+#define VMTEST_RUN_SUPERVISOR_H
+
+#include "base/error.h"
+#include "config/target.h"
+#include "report/event.h"
+
+struct supervisor;
+
+struct supervisor_options {
+    uint64_t start; /* clock_now() when vmtest started */
+    int input_fd;   /* standard input, for an interactive target; -1: none */
+};
+
+/* Takes over SIGINT, SIGTERM, SIGHUP and SIGWINCH of the process. *ret is freed with supervisor_free(). */
+int supervisor_new(const struct supervisor_options *options, struct supervisor **ret, struct error **ret_error)
+    _must_check_;
+void supervisor_free(struct supervisor *supervisor);
+DEFINE_CLEANUP(cleanup_supervisor, struct supervisor *, supervisor_free)
+#define _cleanup_supervisor_ _cleanup_(cleanup_supervisor)
+
+/* Writes for the sinks, handling signals meanwhile. Lives as long as the supervisor. */
+struct writer *supervisor_writer(struct supervisor *supervisor);
+
+/* Runs the targets in order; every target gets a finished event. Returns the exit status of vmtest. */
+int supervisor_run(struct supervisor *supervisor, struct target *const *targets, size_t n_targets,
+                   struct sink *const *sinks, size_t n_sinks);
+
+#endif

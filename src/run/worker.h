@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker: the process that runs one target, from looking at its files to the verdict. */
+#ifndef VMTEST_RUN_WORKER_H
+#define VMTEST_RUN_WORKER_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "config/target.h"
+
+struct worker_options {
+    uint64_t start;         /* clock_now() when vmtest started: events count from there */
+    unsigned rows, columns; /* of the terminal, for an interactive target */
+    bool terminal;          /* standard input is a terminal: an interactive target gets one of its own */
+};
+
+/*
+ * Runs a target and reports over `channel`, a socket to the supervisor (run/record.h). SIGTERM, SIGINT or SIGHUP cancel
+ * it. Called in a process of its own; returns when all is reported and nothing of the run is left.
+ */
+void worker_run(const struct target *target, const struct worker_options *options, int channel);
+
+/* Forks a worker in a process group of its own, which gets SIGTERM when the caller dies. *ret_channel is our end. */
+int worker_start(const struct target *target, const struct worker_options *options, pid_t *ret_pid, int *ret_channel,
+                 struct error **ret_error) _must_check_;
+
+#endif
