@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent: PID 1 of a kernel target. It boots the guest far enough to talk (boot.c, port.c), mounts what the run
+ * asks for (mounts.c, skeleton.c), runs the command and carries its output (command.c, serve.c), and never exits:
+ * whatever cannot go on powers the machine off. Nothing is allocated on the heap; every buffer is static.
+ */
+#ifndef VMTEST_AGENT_H
+#define VMTEST_AGENT_H
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "wire/frame.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define PATH_SIZE 4096
+
+/* boot.c */
+/* Mounts the pseudo file systems, loads the modules, brings `lo` up, sets the limits. */
+void boot_early(void);
+/* Opens the agent's port, waiting for it to appear. Never returns without it: powers off. */
+int boot_open_port(void);
+
+/* Why something was not possible: one line, cut to fit. */
+struct failure {
+    char text[1024];
+};
+
+/* Fills a failure. Always returns -1, so that a function can return it. */
+int fail(struct failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line for the kernel's log. */
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* power.c */
+/* Writes everything back and powers the machine off; an agent that is not PID 1 exits. */
+_Noreturn void power_off(void);
+/* Whether losing the host means powering off; false for an agent that serves a descriptor as an ordinary process. */
+extern bool is_init;
+
+/* mounts.c */
+struct mount_entry {
+    uint32_t kind;  /* enum wire_mount */
+    uint32_t flags; /* WIRE_MOUNT_* */
+    char source[64];
+    char second[64];
+    char path[PATH_SIZE];
+};
+
+#define MAX_MOUNTS 64
+
+/* Mounts the root share, the first entry, and makes it the root; the others tell which mount points it must have. */
+int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire_root root, struct failure *failure);
+/* Mounts one entry of SETUP below the new root. */
+int mounts_add(const struct mount_entry *entry, enum wire_root root, struct failure *failure);
+/* After the last: a read-only root has its helpers made read-only, too. */
+void mounts_finish(enum wire_root root);
+
+/* skeleton.c */
+/* Makes the directory `path` to mount on. Missing parts never appear in a share: see skeleton.c. */
+int skeleton_make(const char *path, bool root_is_overlay, struct failure *failure);
+/* Covers `directory`, which will be called `later` once the root has been entered. */
+int skeleton_cover(const char *directory, const char *later, struct failure *failure);
+void skeleton_make_readonly(void);
+
+/* serve.c */
+/* Talks to the host until that goes away. */
+_Noreturn void serve(int port, sigset_t *signals);
+
+/* queue.c: what waits to be written to the port. */
+void queue_init(int port);
+size_t queue_room(void);
+bool queue_pending(void);
+/* Writes as much as the port takes. False when the host is gone. */
+bool queue_flush(void);
+void queue_frame(const void *frame, size_t size);
+/* A buffer for a data frame of at most `size` bytes of payload, and its completion (0: none after all). */
+unsigned char *queue_reserve(size_t size);
+void queue_commit(uint32_t type, size_t size);
+
+/* command.c */
+struct command {
+    pid_t pid;     /* 0: none has been started */
+    bool ended;    /* it has been reaped */
+    bool terminal; /* runs on a pseudo terminal: out is its master */
+    int in;        /* our end of its standard input, or -1 */
+    int out, err;  /* our ends of its outputs, or -1 */
+    uint64_t credit;
+    uint64_t out_left, err_left; /* after its end: what has to be drained yet */
+    int status;                  /* wait status */
+    uint64_t user_usec, system_usec, max_rss_kib;
+};
+
+/* Starts the command of an EXEC frame. */
+int command_start(struct command *command, const struct wire_frame *frame, struct failure *failure);
+/* Reads a piece of output into the queue. */
+void command_pump(struct command *command, bool error_stream);
+/* Reaps every child that has ended; notes the command's end. */
+void command_reap(struct command *command);
+/* Whether the command has ended and everything it wrote is queued. */
+bool command_done(const struct command *command);
+void command_input(struct command *command, const void *data, size_t size);
+void command_flush_input(struct command *command);
+bool command_input_pending(void);
+void command_window(const struct command *command, unsigned rows, unsigned columns);
+void command_signal(const struct command *command, int number);
+
+#endif

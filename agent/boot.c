@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The part of the boot that does not depend on the run. The initramfs holds /modules/load, a list of module files in
+ * load order. The port appears some time after its driver was loaded: uevents tell, asked for before the modules are
+ * loaded so that none is missed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+struct early_mount {
+    const char *type;
+    const char *path;
+    unsigned long flags;
+    const char *options;
+    bool optional; /* a kernel may be built without it */
+};
+
+static const struct early_mount early_mounts[] = {
+    {"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, false},
+    {"sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, false},
+    {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=620,gid=5,ptmxmode=666", true},
+    {"tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777", true},
+    {"mqueue", "/dev/mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true},
+    {"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755", false},
+    {"tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", false},
+    {"tmpfs", "/overlay", 0, "mode=755", false},
+    {"cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true},
+    {"bpf", "/sys/fs/bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700", true},
+    {"debugfs", "/sys/kernel/debug", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true},
+    {"tracefs", "/sys/kernel/tracing", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true},
+    {"securityfs", "/sys/kernel/security", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true},
+    {"configfs", "/sys/kernel/config", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true},
+};
+
+static void mount_early(const struct early_mount *entry) {
+    if (strncmp(entry->path, "/sys/", 5) != 0 && mkdir(entry->path, 0755) < 0 && errno != EEXIST)
+        log_line("mkdir %s: %s", entry->path, strerror(errno));
+    if (mount(entry->type, entry->path, entry->type, entry->flags, entry->options) == 0)
+        return;
+    if (entry->optional && (errno == ENODEV || errno == ENOENT))
+        return;
+    log_line("mounting %s on %s: %s", entry->type, entry->path, strerror(errno));
+    if (!entry->optional)
+        power_off();
+}
+
+static void load_module(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST))
+        log_line("loading %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static void load_modules(void) {
+    char line[PATH_SIZE];
+    FILE *list = fopen("/modules/load", "re");
+
+    if (!list)
+        return;
+    while (fgets(line, sizeof(line), list)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0])
+            load_module(line);
+    }
+    (void)fclose(list);
+}
+
+static void link_devices(void) {
+    static const char *const links[][2] = {
+        {"/proc/self/fd", "/dev/fd"},       {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"},
+        {"/proc/self/fd/2", "/dev/stderr"}, {"/proc/kcore", "/dev/core"},      {"pts/ptmx", "/dev/ptmx"},
+    };
+
+    for (size_t i = 0; i < COUNT(links); i++) {
+        if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
+            log_line("linking %s: %s", links[i][1], strerror(errno));
+    }
+}
+
+static void bring_loopback_up(void) {
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        log_line("bringing lo up: %s", strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+/* BPF on 5.10 charges maps to MEMLOCK, hence no limit there. */
+static void set_limits(void) {
+    const struct rlimit memlock = {RLIM_INFINITY, RLIM_INFINITY};
+    const struct rlimit files = {1024, 1048576};
+
+    if (setrlimit(RLIMIT_MEMLOCK, &memlock) < 0)
+        log_line("RLIMIT_MEMLOCK: %s", strerror(errno));
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        log_line("RLIMIT_NOFILE: %s", strerror(errno));
+}
+
+static int uevents = -1;
+
+static void listen_for_uevents(void) {
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
+
+    uevents = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+    if (uevents < 0 || bind(uevents, (struct sockaddr *)&address, sizeof(address)) < 0)
+        log_line("listening for uevents: %s", strerror(errno));
+}
+
+void boot_early(void) {
+    if (mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=755") < 0)
+        log_line("mounting devtmpfs: %s; the kernel needs CONFIG_DEVTMPFS", strerror(errno));
+    listen_for_uevents();
+    load_modules();
+    for (size_t i = 0; i < COUNT(early_mounts); i++)
+        mount_early(&early_mounts[i]);
+    link_devices();
+    bring_loopback_up();
+    set_limits();
+}
+
+static bool is_our_port(const char *name) {
+    char path[512];
+    char text[128];
+    ssize_t size;
+
+    (void)snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    size = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    if (size <= 0)
+        return false;
+    text[size] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    return strcmp(text, WIRE_PORT_NAME) == 0;
+}
+
+static int find_port(void) {
+    DIR *directory = opendir("/sys/class/virtio-ports");
+    struct dirent *entry;
+    int fd = -1;
+
+    if (!directory)
+        return -1;
+    while (fd < 0 && (entry = readdir(directory))) {
+        char path[512];
+
+        if (!is_our_port(entry->d_name))
+            continue;
+        (void)snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
+        fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    }
+    (void)closedir(directory);
+    return fd;
+}
+
+static void drain_uevents(void) {
+    char buffer[8192];
+
+    while (recv(uevents, buffer, sizeof(buffer), 0) > 0)
+        ;
+}
+
+/*
+ * Right after it has appeared, a port may not know yet that the host has its end open, and reads as if that were
+ * closed. The wait queue is woken when it learns; edge-triggered, since POLLHUP would be there all the time.
+ */
+static void wait_for_host(int fd) {
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &interest) < 0) {
+        log_line("waiting for the host: %s", strerror(errno));
+        power_off();
+    }
+    for (;;) {
+        struct pollfd port = {.fd = fd, .events = POLLOUT};
+        struct epoll_event event;
+
+        if (poll(&port, 1, 0) >= 0 && !(port.revents & POLLHUP))
+            break;
+        (void)epoll_wait(epoll, &event, 1, -1);
+    }
+    (void)close(epoll);
+}
+
+int boot_open_port(void) {
+    for (;;) {
+        struct pollfd event = {.fd = uevents, .events = POLLIN};
+        int fd;
+
+        drain_uevents();
+        fd = find_port();
+        if (fd >= 0) {
+            (void)close(uevents);
+            wait_for_host(fd);
+            return fd;
+        }
+        if (uevents < 0 || (poll(&event, 1, -1) < 0 && errno != EINTR)) {
+            log_line("there is no port " WIRE_PORT_NAME);
+            power_off();
+        }
+    }
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command's own affairs: its streams, its input, its end. Its output is read only within the credit that the host
+ * has granted. When it has been reaped, what is in its pipes at that moment is still drained, and nothing after that:
+ * a background process that keeps them open holds nothing up. Spawning is in spawn.c.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define INPUT_SIZE (256u << 10)
+
+static unsigned char input[INPUT_SIZE];
+static size_t input_first;
+static size_t input_last;
+static bool input_closed; /* the host has sent the end of file */
+
+static void close_stream(int *fd) {
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+void command_pump(struct command *command, bool error_stream) {
+    int *fd = error_stream ? &command->err : &command->out;
+    uint64_t *left = error_stream ? &command->err_left : &command->out_left;
+    size_t limit = queue_room();
+    ssize_t got;
+
+    if (limit > WIRE_DATA_MAX)
+        limit = WIRE_DATA_MAX;
+    if (limit > command->credit)
+        limit = command->credit;
+    if (command->ended && limit > *left)
+        limit = *left;
+    if (*fd < 0 || limit == 0)
+        return;
+    got = read(*fd, queue_reserve(limit), limit);
+    if (got > 0) {
+        queue_commit(error_stream ? WIRE_STDERR : WIRE_STDOUT, (size_t)got);
+        command->credit -= (size_t)got;
+        if (command->ended)
+            *left -= (size_t)got;
+    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        *left = 0; /* a terminal's master fails with EIO once nobody has the other side open */
+        close_stream(fd);
+    }
+}
+
+/* How many bytes wait in a stream. */
+static uint64_t stream_left(int fd) {
+    int waiting = 0;
+
+    if (fd < 0 || ioctl(fd, FIONREAD, &waiting) < 0 || waiting < 0)
+        return 0;
+    return (uint64_t)waiting;
+}
+
+static void note_end(struct command *command, int status, const struct rusage *usage) {
+    command->ended = true;
+    command->status = status;
+    command->out_left = stream_left(command->out);
+    command->err_left = stream_left(command->err);
+    command->user_usec = (uint64_t)usage->ru_utime.tv_sec * 1000000 + (uint64_t)usage->ru_utime.tv_usec;
+    command->system_usec = (uint64_t)usage->ru_stime.tv_sec * 1000000 + (uint64_t)usage->ru_stime.tv_usec;
+    command->max_rss_kib = (uint64_t)usage->ru_maxrss;
+    close_stream(&command->in);
+}
+
+void command_reap(struct command *command) {
+    struct rusage usage;
+    int status;
+    pid_t pid;
+
+    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+        if (pid == command->pid && !command->ended)
+            note_end(command, status, &usage);
+    }
+}
+
+bool command_done(const struct command *command) {
+    return command->pid > 0 && command->ended && command->out_left == 0 && command->err_left == 0;
+}
+
+void command_input(struct command *command, const void *data, size_t size) {
+    if (size == 0) {
+        input_closed = true;
+        command_flush_input(command);
+        return;
+    }
+    if (size > INPUT_SIZE - input_last) {
+        memmove(input, input + input_first, input_last - input_first);
+        input_last -= input_first;
+        input_first = 0;
+    }
+    if (size > INPUT_SIZE - input_last) {
+        log_line("input of %zu bytes is dropped: the command does not read", size);
+        return;
+    }
+    memcpy(input + input_last, data, size);
+    input_last += size;
+    command_flush_input(command);
+}
+
+bool command_input_pending(void) {
+    return input_last > input_first;
+}
+
+void command_flush_input(struct command *command) {
+    int fd = command->terminal ? command->out : command->in;
+
+    while (fd >= 0 && input_last > input_first) {
+        ssize_t written = write(fd, input + input_first, input_last - input_first);
+
+        if (written < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (written < 0)
+            input_first = input_last;
+        else
+            input_first += (size_t)written;
+    }
+    if (input_closed && !command->terminal)
+        close_stream(&command->in);
+}
+
+void command_window(const struct command *command, unsigned rows, unsigned columns) {
+    struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
+
+    if (command->terminal && command->out >= 0)
+        (void)ioctl(command->out, TIOCSWINSZ, &size);
+}
+
+void command_signal(const struct command *command, int number) {
+    if (command->pid > 0 && !command->ended)
+        (void)kill(-command->pid, number);
+}

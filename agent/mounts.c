@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root and the shares of a run. The root share is mounted on /lower; as an overlay's lower layer, or as it is, it
+ * becomes /newroot, is moved over / and entered. The pseudo file systems that were mounted before are moved into it
+ * through a descriptor of the old root. From then on every path is the guest's own, so that symbolic links lead where
+ * they should.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define P9_OPTIONS "trans=virtio,version=9p2000.L,msize=512000,access=client"
+
+/* Moved into the new root, with everything mounted below them. */
+static const char *const moved[] = {"/proc", "/sys", "/dev", "/run", "/tmp"};
+
+/*
+ * cache=mmap for what others may change or the guest writes to: without it MAP_SHARED fails, and SQLite with it. The
+ * root underneath and the modules are only read: cache=loose.
+ */
+static int mount_9p(const char *tag, const char *path, bool writable, bool loose, struct failure *failure) {
+    char options[256];
+
+    (void)snprintf(options, sizeof(options), "%s,cache=%s", P9_OPTIONS, loose ? "loose" : "mmap");
+    if (mount(tag, path, "9p", writable ? 0 : MS_RDONLY, options) == 0)
+        return 0;
+    if (errno == ENODEV)
+        return fail(failure, "the guest's kernel has no 9p file system (CONFIG_9P_FS)");
+    return fail(failure, "mounting the share '%s' on %s: %s", tag, path, strerror(errno));
+}
+
+static int make_directory(const char *path, struct failure *failure) {
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return fail(failure, "making the directory %s: %s", path, strerror(errno));
+    return 0;
+}
+
+static int mount_overlay_root(struct failure *failure) {
+    if (make_directory("/overlay/upper", failure) < 0 || make_directory("/overlay/work", failure) < 0)
+        return -1;
+    /* Without redirect_dir, renaming a directory of the lower layer fails with EXDEV. */
+    if (mount("overlay", "/newroot", "overlay", 0,
+              "lowerdir=/lower,upperdir=/overlay/upper,workdir=/overlay/work,redirect_dir=on") == 0)
+        return 0;
+    if (errno == ENODEV)
+        return fail(failure, "the guest's kernel has no overlay file system (CONFIG_OVERLAY_FS); "
+                             "set rootfs_mode to \"ro\" or \"rw\"");
+    return fail(failure, "mounting the root's overlay: %s", strerror(errno));
+}
+
+static int move_pseudo(int old_root, bool overlay, struct failure *failure) {
+    for (size_t i = 0; i < COUNT(moved); i++) {
+        char source[64];
+
+        if (skeleton_make(moved[i], overlay, failure) < 0)
+            return -1;
+        /* /proc itself is needed to name the others; it comes first, by way of a second mount. */
+        if (i == 0) {
+            if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+                return fail(failure, "mounting /proc: %s", strerror(errno));
+            continue;
+        }
+        (void)snprintf(source, sizeof(source), "/proc/self/fd/%d%s", old_root, moved[i]);
+        if (mount(source, moved[i], NULL, MS_MOVE, NULL) < 0)
+            return fail(failure, "moving %s to the new root: %s", moved[i], strerror(errno));
+    }
+    return 0;
+}
+
+/* Whether the root has what the first component of `path` names, be it a symbolic link that leads nowhere yet. */
+static bool root_has(const char *path) {
+    char top[PATH_SIZE + 16];
+    struct stat status;
+
+    (void)snprintf(top, sizeof(top), "/newroot/%.*s", (int)strcspn(path + 1, "/"), path + 1);
+    return lstat(top, &status) == 0;
+}
+
+/*
+ * A root that is no overlay and lacks a mount point at its top is covered before it becomes the root: what is mounted
+ * over / later would not be seen.
+ */
+static int complete_root(const struct mount_entry *entries, size_t count, struct failure *failure) {
+    bool complete = true;
+
+    for (size_t i = 0; i < COUNT(moved); i++)
+        complete = complete && root_has(moved[i]);
+    for (size_t i = 1; i < count; i++)
+        complete = complete && root_has(entries[i].path);
+    return complete ? 0 : skeleton_cover("/newroot", "/", failure);
+}
+
+int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire_root root, struct failure *failure) {
+    bool overlay = root == WIRE_ROOT_OVERLAY;
+    int old_root;
+    int r;
+
+    if (make_directory(overlay ? "/lower" : "/newroot", failure) < 0 || make_directory("/newroot", failure) < 0)
+        return -1;
+    if (mount_9p(entries[0].source, overlay ? "/lower" : "/newroot", root == WIRE_ROOT_RW, root != WIRE_ROOT_RW,
+                 failure) < 0)
+        return -1;
+    if ((overlay ? mount_overlay_root(failure) : complete_root(entries, count, failure)) < 0)
+        return -1;
+
+    old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (old_root < 0 || chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+        chdir("/") < 0)
+        return fail(failure, "entering the new root: %s", strerror(errno));
+    r = move_pseudo(old_root, overlay, failure);
+    (void)close(old_root);
+    return r;
+}
+
+/*
+ * The modules of a package that was merely unpacked get the index that the host has built laid over them. Both are
+ * mounted out of the way first.
+ */
+static int mount_modules(const struct mount_entry *entry, struct failure *failure) {
+    static const char *const places[] = {"/run/vmtest", "/run/vmtest/modules", "/run/vmtest/index"};
+
+    if (entry->second[0] == '\0')
+        return mount_9p(entry->source, entry->path, false, true, failure);
+    for (size_t i = 0; i < COUNT(places); i++) {
+        if (make_directory(places[i], failure) < 0)
+            return -1;
+    }
+    if (mount_9p(entry->source, places[1], false, true, failure) < 0 ||
+        mount_9p(entry->second, places[2], false, true, failure) < 0)
+        return -1;
+    if (mount("overlay", entry->path, "overlay", MS_RDONLY, "lowerdir=/run/vmtest/index:/run/vmtest/modules") == 0)
+        return 0;
+    if (mount(places[1], entry->path, NULL, MS_BIND, NULL) < 0)
+        return fail(failure, "mounting the modules on %s: %s", entry->path, strerror(errno));
+    return fail(failure, "the index of the modules could not be laid over %s: modprobe will not find them",
+                entry->path);
+}
+
+int mounts_add(const struct mount_entry *entry, enum wire_root root, struct failure *failure) {
+    bool writable = entry->flags & WIRE_MOUNT_WRITABLE;
+
+    if (skeleton_make(entry->path, root == WIRE_ROOT_OVERLAY, failure) < 0)
+        return -1;
+    switch (entry->kind) {
+    case WIRE_MOUNT_SHARE:
+        return mount_9p(entry->source, entry->path, writable, false, failure);
+    case WIRE_MOUNT_BIND:
+        if (mount(entry->source, entry->path, NULL, MS_BIND, NULL) < 0)
+            return fail(failure, "mounting %s on %s: %s", entry->source, entry->path, strerror(errno));
+        return 0;
+    case WIRE_MOUNT_MODULES:
+        /* A guest without its modules can still run the command. */
+        if (mount_modules(entry, failure) < 0)
+            log_line("%s", failure->text);
+        return 0;
+    default:
+        return fail(failure, "a mount of unknown kind %u", entry->kind);
+    }
+}
+
+void mounts_finish(enum wire_root root) {
+    if (root == WIRE_ROOT_RO)
+        skeleton_make_readonly();
+}

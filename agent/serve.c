@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The conversation with the host (wire/frame.h): one poll loop over the port, the signals and the command's streams.
+ * State: setting up -> ready -> command running -> exited. A PING is answered in every state, and whatever the output
+ * is doing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+enum state { STATE_HELLO, STATE_READY, STATE_RUNNING, STATE_EXITED };
+enum source { SOURCE_PORT, SOURCE_SIGNAL, SOURCE_OUT, SOURCE_ERR, SOURCE_IN, N_SOURCES };
+
+static enum state state;
+static struct command command = {.in = -1, .out = -1, .err = -1};
+static unsigned char received[WIRE_PAYLOAD_MAX + WIRE_HEADER_SIZE];
+static size_t received_size;
+
+static void send_frame(struct wire_writer *writer) {
+    size_t size = wire_end(writer);
+
+    if (size > 0)
+        queue_frame(writer->data, size);
+}
+
+static void send_empty(uint32_t type) {
+    unsigned char frame[WIRE_HEADER_SIZE];
+
+    wire_put_header(frame, type, 0);
+    queue_frame(frame, sizeof(frame));
+}
+
+static void send_failure(const struct failure *failure) {
+    unsigned char frame[2048];
+    struct wire_writer writer;
+
+    wire_begin(&writer, frame, sizeof(frame), WIRE_FAILED);
+    wire_put_string(&writer, failure->text);
+    send_frame(&writer);
+}
+
+/* Whether /proc/filesystems lists `name`. */
+static bool can_mount(const char *list, const char *name) {
+    size_t length = strlen(name);
+
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at += length) {
+        if (at > list && at[-1] == '\t' && at[length] == '\n')
+            return true;
+    }
+    return false;
+}
+
+static void send_hello(void) {
+    static const char *const interesting[] = {"9p", "virtiofs", "overlay"};
+    unsigned char frame[512];
+    char list[4096] = "";
+    const char *found[COUNT(interesting)];
+    uint32_t n_found = 0;
+    struct wire_writer writer;
+    struct utsname name;
+    int fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)!read(fd, list, sizeof(list) - 1);
+        (void)close(fd);
+    }
+    for (size_t i = 0; i < COUNT(interesting); i++) {
+        if (can_mount(list, interesting[i]))
+            found[n_found++] = interesting[i];
+    }
+    (void)uname(&name);
+    wire_begin(&writer, frame, sizeof(frame), WIRE_HELLO);
+    wire_put_u32(&writer, WIRE_PROTOCOL_VERSION);
+    wire_put_string(&writer, name.release);
+    wire_put_u32(&writer, n_found);
+    for (uint32_t i = 0; i < n_found; i++)
+        wire_put_string(&writer, found[i]);
+    send_frame(&writer);
+}
+
+static void send_exited(void) {
+    unsigned char frame[128];
+    struct wire_writer writer;
+    bool signalled = WIFSIGNALED(command.status);
+
+    wire_begin(&writer, frame, sizeof(frame), WIRE_EXITED);
+    wire_put_u32(&writer, signalled ? WIRE_EXIT_SIGNAL : WIRE_EXIT_CODE);
+    wire_put_u32(&writer, (uint32_t)(signalled ? WTERMSIG(command.status) : WEXITSTATUS(command.status)));
+    wire_put_u64(&writer, command.user_usec);
+    wire_put_u64(&writer, command.system_usec);
+    wire_put_u64(&writer, command.max_rss_kib);
+    send_frame(&writer);
+}
+
+/* Gives the kernel entropy that it counts, and has it draw from that at once (random(4)). */
+static void add_entropy(const unsigned char *bytes, size_t size) {
+    struct {
+        struct rand_pool_info info;
+        unsigned char bytes[256];
+    } pool;
+    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+
+    if (size > sizeof(pool.bytes))
+        size = sizeof(pool.bytes);
+    pool.info.entropy_count = (int)size * 8;
+    pool.info.buf_size = (int)size;
+    memcpy((unsigned char *)&pool + sizeof(pool.info), bytes, size);
+    if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool.info) < 0)
+        log_line("adding entropy: %s", strerror(errno));
+    if (fd >= 0) {
+        (void)ioctl(fd, RNDRESEEDCRNG);
+        (void)close(fd);
+    }
+}
+
+static struct mount_entry entries[MAX_MOUNTS];
+
+/* Reads the part of SETUP that stands before the mounts, and acts on it. */
+static void take_settings(struct wire_reader *reader, uint32_t *ret_root) {
+    struct timespec now;
+    const unsigned char *entropy;
+    size_t entropy_size;
+    char hostname[65];
+
+    now.tv_sec = (time_t)wire_get_u64(reader);
+    now.tv_nsec = (long)wire_get_u32(reader);
+    entropy = wire_get_bytes(reader, &entropy_size);
+    wire_get_string(reader, hostname, sizeof(hostname));
+    *ret_root = wire_get_u32(reader);
+    if (reader->failed || !is_init)
+        return;
+    if (clock_settime(CLOCK_REALTIME, &now) < 0)
+        log_line("setting the clock: %s", strerror(errno));
+    add_entropy(entropy, entropy_size);
+    if (sethostname(hostname, strlen(hostname)) < 0)
+        log_line("setting the host name: %s", strerror(errno));
+}
+
+static int take_mounts(struct wire_reader *reader, uint32_t root, struct failure *failure) {
+    uint32_t count = wire_get_u32(reader);
+
+    if (count > MAX_MOUNTS)
+        return fail(failure, "%u mounts are more than the %d that the guest can have", count, MAX_MOUNTS);
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i].kind = wire_get_u32(reader);
+        entries[i].flags = wire_get_u32(reader);
+        wire_get_string(reader, entries[i].source, sizeof(entries[i].source));
+        wire_get_string(reader, entries[i].second, sizeof(entries[i].second));
+        wire_get_string(reader, entries[i].path, sizeof(entries[i].path));
+    }
+    if (!wire_reader_done(reader) || root > WIRE_ROOT_RW)
+        return fail(failure, "the set-up frame is malformed");
+    if (!is_init)
+        return 0;
+    if (count == 0 || entries[0].kind != WIRE_MOUNT_ROOT)
+        return fail(failure, "the set-up frame has no root");
+    if (mounts_enter_root(entries, count, (enum wire_root)root, failure) < 0)
+        return -1;
+    for (uint32_t i = 1; i < count; i++) {
+        if (mounts_add(&entries[i], (enum wire_root)root, failure) < 0)
+            return -1;
+    }
+    mounts_finish((enum wire_root)root);
+    return 0;
+}
+
+static void on_setup(const struct wire_frame *frame) {
+    struct wire_reader reader;
+    struct failure failure;
+    uint32_t root;
+
+    wire_reader_init(&reader, frame);
+    take_settings(&reader, &root);
+    if (take_mounts(&reader, root, &failure) < 0) {
+        send_failure(&failure);
+        return;
+    }
+    state = STATE_READY;
+    send_empty(WIRE_READY);
+}
+
+static void on_exec(const struct wire_frame *frame) {
+    struct failure failure;
+
+    if (command_start(&command, frame, &failure) < 0) {
+        send_failure(&failure);
+        return;
+    }
+    state = STATE_RUNNING;
+}
+
+static void on_ping(struct wire_reader *reader) {
+    unsigned char frame[64];
+    struct wire_writer writer;
+
+    wire_begin(&writer, frame, sizeof(frame), WIRE_PONG);
+    wire_put_u64(&writer, wire_get_u64(reader));
+    send_frame(&writer);
+}
+
+static void on_frame(const struct wire_frame *frame) {
+    struct wire_reader reader;
+    unsigned rows;
+
+    wire_reader_init(&reader, frame);
+    switch (frame->type) {
+    case WIRE_SETUP:
+        if (state == STATE_HELLO)
+            on_setup(frame);
+        break;
+    case WIRE_EXEC:
+        if (state == STATE_READY)
+            on_exec(frame);
+        break;
+    case WIRE_STDIN:
+        command_input(&command, frame->payload, frame->size);
+        break;
+    case WIRE_CREDIT:
+        command.credit += wire_get_u64(&reader);
+        break;
+    case WIRE_WINDOW:
+        rows = wire_get_u32(&reader);
+        command_window(&command, rows, wire_get_u32(&reader));
+        break;
+    case WIRE_SIGNAL:
+        command_signal(&command, (int)wire_get_u32(&reader));
+        break;
+    case WIRE_PING:
+        on_ping(&reader);
+        break;
+    case WIRE_SYNC:
+        sync();
+        send_empty(WIRE_SYNCED);
+        break;
+    case WIRE_POWEROFF:
+        power_off();
+    default:
+        log_line("a frame of type %u from the host is passed over", frame->type);
+        break;
+    }
+}
+
+/* Reads from the port and acts on each whole frame. A host that is gone, or talks nonsense, ends everything. */
+static void on_port(int port) {
+    ssize_t got = read(port, received + received_size, sizeof(received) - received_size);
+    size_t offset = 0;
+    struct wire_frame frame;
+    size_t used;
+    enum wire_status status;
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        log_line("the host is gone");
+        power_off();
+    }
+    received_size += (size_t)got;
+    while ((status = wire_parse(received + offset, received_size - offset, &frame, &used)) == WIRE_OK) {
+        on_frame(&frame);
+        offset += used;
+    }
+    if (status == WIRE_GARBAGE) {
+        log_line("the host sent garbage");
+        power_off();
+    }
+    memmove(received, received + offset, received_size - offset);
+    received_size -= offset;
+}
+
+static void on_signal(int fd) {
+    struct signalfd_siginfo info;
+
+    while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            command_reap(&command);
+        else
+            power_off(); /* Ctrl-Alt-Del, or whoever asks init to end */
+    }
+}
+
+static void fill_poll(int port, int signals, struct pollfd *polls) {
+    bool may_read = command.credit > 0 && queue_room() > 0;
+
+    polls[SOURCE_PORT] = (struct pollfd){.fd = port, .events = (short)(POLLIN | (queue_pending() ? POLLOUT : 0))};
+    polls[SOURCE_SIGNAL] = (struct pollfd){.fd = signals, .events = POLLIN};
+    polls[SOURCE_OUT] = (struct pollfd){.fd = may_read ? command.out : -1, .events = POLLIN};
+    polls[SOURCE_ERR] = (struct pollfd){.fd = may_read ? command.err : -1, .events = POLLIN};
+    polls[SOURCE_IN] = (struct pollfd){
+        .fd = !command_input_pending() ? -1
+              : command.terminal       ? command.out
+                                       : command.in,
+        .events = POLLOUT,
+    };
+    /* After the command's end a stream that has nothing left to drain is of no interest. */
+    if (command.ended && command.out_left == 0)
+        polls[SOURCE_OUT].fd = -1;
+    if (command.ended && command.err_left == 0)
+        polls[SOURCE_ERR].fd = -1;
+}
+
+_Noreturn void serve(int port, sigset_t *signals) {
+    int signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+
+    queue_init(port);
+    send_hello();
+    for (;;) {
+        struct pollfd polls[N_SOURCES];
+
+        if (!queue_flush())
+            power_off();
+        fill_poll(port, signal_fd, polls);
+        if (poll(polls, N_SOURCES, -1) < 0)
+            continue;
+        if (polls[SOURCE_PORT].revents & (POLLIN | POLLHUP | POLLERR))
+            on_port(port);
+        if (polls[SOURCE_OUT].revents)
+            command_pump(&command, false);
+        if (polls[SOURCE_ERR].revents)
+            command_pump(&command, true);
+        if (polls[SOURCE_IN].revents)
+            command_flush_input(&command);
+        if (polls[SOURCE_SIGNAL].revents)
+            on_signal(signal_fd);
+        if (state == STATE_RUNNING && command_done(&command)) {
+            state = STATE_EXITED;
+            send_exited();
+        }
+    }
+}

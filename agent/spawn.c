@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting the command: the EXEC frame is unpacked into static storage, pipes or a pseudo terminal are made, and the
+ * child becomes the leader of a session of its own, with default signals and nothing of the agent's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define PIPE_SIZE (1 << 20)
+#define MAX_STRINGS (1u << 18)
+
+struct request {
+    uint32_t flags;
+    uint64_t credit;
+    unsigned rows, columns;
+    char directory[PATH_SIZE];
+    char **argv;
+    char **environment;
+};
+
+/* Where a shell may be, in order of preference (src/run/prepare.c has the same list). */
+static const char *const shells[] = {
+    "/bin/bash",     "/usr/bin/bash", "/usr/local/bin/bash", "/run/current-system/sw/bin/bash",
+    "/bin/sh",       "/usr/bin/sh",   "/bin/busybox",        "/usr/bin/busybox",
+    "/sbin/busybox", "/busybox",
+};
+
+/* The strings of a request, each with its NUL, and pointers to them. */
+static char text[WIRE_PAYLOAD_MAX + MAX_STRINGS];
+static size_t text_used;
+static char *strings[MAX_STRINGS + 2];
+static size_t strings_used;
+
+/* Reads a list of strings; NULL when it is malformed. `spare` entries are left free in front of it. */
+static char **get_list(struct wire_reader *reader, size_t spare) {
+    uint32_t count = wire_get_u32(reader);
+    char **list;
+
+    if (count > MAX_STRINGS || strings_used + spare + count + 1 > COUNT(strings))
+        return NULL;
+    strings_used += spare;
+    list = &strings[strings_used];
+    for (uint32_t i = 0; i < count; i++) {
+        char *string = text + text_used;
+
+        wire_get_string(reader, string, sizeof(text) - text_used);
+        if (reader->failed)
+            return NULL;
+        text_used += strlen(string) + 1;
+        list[i] = string;
+    }
+    list[count] = NULL;
+    strings_used += count + 1;
+    return list;
+}
+
+static bool get_request(const struct wire_frame *frame, struct request *request) {
+    struct wire_reader reader;
+
+    text_used = strings_used = 0;
+    wire_reader_init(&reader, frame);
+    request->flags = wire_get_u32(&reader);
+    request->credit = wire_get_u64(&reader);
+    request->rows = wire_get_u32(&reader);
+    request->columns = wire_get_u32(&reader);
+    wire_get_string(&reader, request->directory, sizeof(request->directory));
+    request->argv = get_list(&reader, 3);
+    request->environment = request->argv ? get_list(&reader, 0) : NULL;
+    return request->environment && wire_reader_done(&reader);
+}
+
+/* Puts the shell in front of the script, in the places that get_list() left free. */
+static int choose_shell(struct request *request, struct failure *failure) {
+    char **argv = request->argv;
+
+    for (size_t i = 0; i < COUNT(shells); i++) {
+        bool busybox = strstr(shells[i], "busybox") != NULL;
+
+        if (access(shells[i], X_OK) < 0)
+            continue;
+        *--argv = request->flags & WIRE_EXEC_LOGIN ? "-i" : "-c";
+        if (request->flags & WIRE_EXEC_LOGIN && !(request->flags & WIRE_EXEC_TERMINAL))
+            *argv = "-s";
+        if (busybox)
+            *--argv = "sh";
+        *--argv = (char *)shells[i];
+        request->argv = argv;
+        return 0;
+    }
+    return fail(failure, "the guest's root has no shell: neither bash nor sh nor busybox in /bin or /usr/bin");
+}
+
+static const char *search_path(char *const *environment) {
+    for (; *environment; environment++) {
+        if (strncmp(*environment, "PATH=", 5) == 0)
+            return *environment + 5;
+    }
+    return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+/* As execvpe(), but by the command's own PATH. Returns only on failure, with errno set. */
+static void exec_on_path(char **argv, char **environment) {
+    const char *path = search_path(environment);
+    int result = ENOENT;
+
+    if (strchr(argv[0], '/')) {
+        (void)execve(argv[0], argv, environment);
+        return;
+    }
+    while (*path) {
+        size_t length = strcspn(path, ":");
+        char file[PATH_SIZE];
+
+        if ((size_t)snprintf(file, sizeof(file), "%.*s/%s", (int)length, length ? path : ".", argv[0]) < sizeof(file)) {
+            (void)execve(file, argv, environment);
+            if (errno != ENOENT && errno != ENOTDIR)
+                result = errno;
+        }
+        path += length + (path[length] == ':');
+    }
+    errno = result;
+}
+
+_Noreturn static void become_command(const struct request *request, const int streams[3], bool terminal) {
+    sigset_t none;
+    int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (oom >= 0)
+        (void)!write(oom, "0", 1);
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)setsid();
+    for (int i = 0; i < 3; i++) {
+        if (dup2(streams[i], i) < 0)
+            _exit(126);
+    }
+    if (terminal)
+        (void)ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+    (void)umask(022);
+    exec_on_path(request->argv, request->environment);
+
+    int code = errno;
+    (void)dprintf(STDERR_FILENO, "vmtest: %s: %s\n", request->argv[0],
+                  code == ENOENT ? "command not found" : strerror(code));
+    _exit(code == ENOENT ? 127 : 126);
+}
+
+static int set_nonblocking(int fd) {
+    return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+/* One pipe; ours is non-blocking. `reading`: we read from it. */
+static int make_pipe(int *ret_ours, int *ret_theirs, bool reading) {
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    (void)fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
+    *ret_ours = ends[reading ? 0 : 1];
+    *ret_theirs = ends[reading ? 1 : 0];
+    return set_nonblocking(*ret_ours);
+}
+
+static int make_pipes(struct command *command, bool with_input, int streams[3]) {
+    if (with_input) {
+        if (make_pipe(&command->in, &streams[0], false) < 0)
+            return -1;
+    } else {
+        streams[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (streams[0] < 0)
+            return -1;
+    }
+    if (make_pipe(&command->out, &streams[1], true) < 0 || make_pipe(&command->err, &streams[2], true) < 0)
+        return -1;
+    return 0;
+}
+
+static int make_terminal(struct command *command, const struct request *request, int streams[3]) {
+    struct winsize size = {.ws_row = (unsigned short)request->rows, .ws_col = (unsigned short)request->columns};
+    char name[64];
+
+    command->out = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (command->out < 0 || grantpt(command->out) < 0 || unlockpt(command->out) < 0 ||
+        ptsname_r(command->out, name, sizeof(name)) != 0 || set_nonblocking(command->out) < 0)
+        return -1;
+    streams[0] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    streams[1] = streams[2] = streams[0];
+    (void)ioctl(command->out, TIOCSWINSZ, &size);
+    return streams[0] < 0 ? -1 : 0;
+}
+
+static void close_streams(int streams[3], bool terminal) {
+    for (int i = 0; i < (terminal ? 1 : 3); i++) {
+        if (streams[i] >= 0)
+            (void)close(streams[i]);
+    }
+}
+
+int command_start(struct command *command, const struct wire_frame *frame, struct failure *failure) {
+    static struct request request;
+    int streams[3] = {-1, -1, -1};
+    bool terminal;
+    int r;
+
+    if (!get_request(frame, &request))
+        return fail(failure, "the request to run the command is malformed");
+    terminal = request.flags & WIRE_EXEC_TERMINAL;
+    if (request.flags & WIRE_EXEC_SHELL && choose_shell(&request, failure) < 0)
+        return -1;
+    if (!request.argv[0])
+        return fail(failure, "there is no command to run");
+    if (request.directory[0] && chdir(request.directory) < 0)
+        return fail(failure, "the working directory %s: %s", request.directory, strerror(errno));
+
+    *command = (struct command){.in = -1, .out = -1, .err = -1, .terminal = terminal, .credit = request.credit};
+    r = terminal ? make_terminal(command, &request, streams)
+                 : make_pipes(command, request.flags & WIRE_EXEC_STDIN, streams);
+    if (r < 0)
+        return fail(failure, "making the command's %s: %s", terminal ? "terminal" : "pipes", strerror(errno));
+    command->pid = fork();
+    if (command->pid == 0)
+        become_command(&request, streams, terminal);
+    close_streams(streams, terminal);
+    if (command->pid < 0)
+        return fail(failure, "starting the command: %s", strerror(errno));
+    return 0;
+}
