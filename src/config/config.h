@@ -17,6 +17,9 @@ struct config {
 /*
  * Parses `text` (TOML 1.0). `path` is used in messages, `directory` (absolute) for relative paths and as the shared
  * directory. `strict` makes every warning an error. Errors read "PATH:LINE:COLUMN: what is wrong; what to do".
+ * What target_check() finds is found here as well, except what only this build cannot do: a configuration may hold
+ * image targets and other architectures as long as they are not run, so target_check() is to be called on those that
+ * the filter leaves.
  */
 int config_parse(const char *text, size_t size, const char *path, const char *directory, bool strict,
                  struct config **ret_config, struct error **ret_error) _must_check_;
@@ -38,9 +41,18 @@ int config_filter(struct config *config, const char *filter, struct error **ret_
  */
 int target_check(const struct target *target, struct error **ret_error) _must_check_;
 
-/* "90s", "5m", "1h", "250ms", or a number of seconds with an optional fraction, to nanoseconds; more than zero. */
+/*
+ * A bare word `ro` or `rw` in kernel_args sets rootfs_mode, unless that was set by its own key or option. For cli/:
+ * config_parse() has done it already.
+ */
+void target_apply_kernel_args(struct target *target);
+
+/* "90s", "5m", "1h30m", "250ms", or a number of seconds with an optional fraction, to nanoseconds; more than zero. */
 int config_parse_duration(const char *text, uint64_t *ret_nsec, struct error **ret_error) _must_check_;
-/* As QEMU's -m takes it: a number with an optional suffix K M G T (either case, M when missing), to bytes. */
+/*
+ * As QEMU's -m takes it: a number with an optional suffix K M G T (either case, M when missing), to bytes. From 64 MiB
+ * to 1 PiB, rounded up to a multiple of 8 KiB, as QEMU does. `size=` in front is fine.
+ */
 int config_parse_memory(const char *text, uint64_t *ret_bytes, struct error **ret_error) _must_check_;
 
 /* One row per key: the only truth for parsing, the man page and the tests. */
@@ -61,7 +73,7 @@ struct config_key_row {
     const char *name; /* "vm.num_cpus" */
     enum config_type type;
     size_t offset;      /* of the field in struct target */
-    const char *values; /* CONFIG_ENUM: "overlay|ro|rw", in the enum's order */
+    const char *values; /* CONFIG_ENUM: "overlay|ro|rw", in the enum's order; KEY_ARCH: the known ones */
     long long minimum;  /* CONFIG_INTEGER */
     long long maximum;
     const char *def;  /* default as shown to the user, or NULL */

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line: the table of options, its parser around getopt_long(), the checks, and the target that a one-liner
+ * describes. getopt_long() runs in its "return in order" mode: the command's words come as they stand, so that options
+ * may follow them, and what lies behind `--` is told from what lies before it.
+ */
+#include "cli/options.h"
+
+#include <assert.h>
+#include <getopt.h>
+
+#include "base/file.h"
+#include "config/config.h"
+
+/* getopt_long() gives a letter for a short option; a row's long option gives this plus its id. */
+#define LONG_BASE 256
+#define GETOPT_WORD 1
+
+#define FIELD(field) offsetof(struct options, field)
+#define NO_KEY (-1)
+
+/* clang-format off */
+const struct option_row option_rows[OPTION_ID_COUNT] = {
+    [OPTION_CONFIG] = {"config", 'c', "FILE", OPTION_TYPE_PATH, GROUP_CONFIG, FIELD(config), NULL, NO_KEY,
+        "Run the targets of FILE in place of vmtest.toml in the current directory."},
+    [OPTION_FILTER] = {"filter", 'f', "REGEX", OPTION_TYPE_STRING, GROUP_CONFIG, FIELD(filter), NULL, NO_KEY,
+        "Run only the targets whose name matches the regular expression REGEX (PCRE2, found anywhere in the name)."},
+    [OPTION_STRICT] = {"strict", '\0', NULL, OPTION_TYPE_FLAG, GROUP_CONFIG, FIELD(strict), NULL, NO_KEY,
+        "Make every warning about the file an error, such as a key that is not known."},
+    [OPTION_KERNEL] = {"kernel", 'k', "KERNEL", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(kernel), NULL, KEY_KERNEL,
+        "Boot KERNEL (a bzImage or a vmlinux) and run COMMAND in it. No file is read, and --filter is not applied."},
+    [OPTION_KARGS] = {"kargs", '\0', "ARGS", OPTION_TYPE_STRING, GROUP_ONE_LINER, FIELD(kargs), NULL, KEY_KERNEL_ARGS,
+        "Append ARGS to the kernel's command line. A bare ro or rw among them sets the root's mode."},
+    [OPTION_KVM_CPU_ARGS] = {"kvm-cpu-args", '\0', "ARGS", OPTION_TYPE_STRING, GROUP_ONE_LINER, FIELD(kvm_cpu_args),
+        NULL, KEY_KVM_CPU_ARGS,
+        "The CPU model, as QEMU's -cpu takes it, where KVM is used (default: host)."},
+    [OPTION_ROOTFS] = {"rootfs", 'r', "DIR", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(rootfs), NULL, KEY_ROOTFS,
+        "Use the directory DIR as the guest's root (default: /, the host's own)."},
+    [OPTION_ROOTFS_MODE] = {"rootfs-mode", '\0', "MODE", OPTION_TYPE_CHOICE, GROUP_ONE_LINER, FIELD(rootfs_mode),
+        "overlay|ro|rw", KEY_ROOTFS_MODE,
+        "How the guest may write to its root: into memory only, not at all, or through to the directory itself "
+        "(default: overlay)."},
+    [OPTION_ARCH] = {"arch", 'a', "ARCH", OPTION_TYPE_STRING, GROUP_ONE_LINER, FIELD(arch), NULL, KEY_ARCH,
+        "The machine's architecture (default and only choice: the one that vmtest was built for)."},
+    [OPTION_QEMU_COMMAND] = {"qemu-command", 'q', "QEMU", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(qemu_command), NULL,
+        KEY_QEMU_COMMAND,
+        "The QEMU to run, a path or a name that is looked up in PATH (default: qemu-system-ARCH)."},
+    [OPTION_MODULES] = {"modules", '\0', "DIR", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(modules), NULL, KEY_MODULES,
+        "The directory that holds the kernel's modules (default: looked for beside the kernel, then in /lib/modules)."},
+    [OPTION_ACCEL] = {"accel", '\0', "ACCEL", OPTION_TYPE_CHOICE, GROUP_ONE_LINER, FIELD(accel), "auto|kvm|tcg",
+        KEY_ACCEL,
+        "Use KVM when it works, insist on it, or emulate (default: auto)."},
+    [OPTION_MEMORY] = {"memory", '\0', "SIZE", OPTION_TYPE_MEMORY, GROUP_ONE_LINER, FIELD(memory), NULL, KEY_VM_MEMORY,
+        "The guest's memory, as QEMU's -m takes it: a number and K, M, G or T (default: 4G)."},
+    [OPTION_NUM_CPUS] = {"num-cpus", '\0', "N", OPTION_TYPE_CPUS, GROUP_ONE_LINER, FIELD(num_cpus), NULL,
+        KEY_VM_NUM_CPUS,
+        "The number of the guest's processors (default: 2)."},
+    [OPTION_BOOT_TIMEOUT] = {"boot-timeout", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_TIME, FIELD(boot_timeout),
+        NULL, KEY_BOOT_TIMEOUT,
+        "How long the boot may take, such as 90s or 5m, whatever the file says (default: 60s with KVM, 300s emulated)."},
+    [OPTION_TIMEOUT] = {"timeout", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_TIME, FIELD(timeout), NULL,
+        KEY_TIMEOUT,
+        "How long the command may take, such as 90s or 5m, whatever the file says (default: as long as it wants)."},
+    [OPTION_FORMAT] = {"format", '\0', "FORMAT", OPTION_TYPE_CHOICE, GROUP_OUTPUT, FIELD(format), "terminal|json",
+        NO_KEY,
+        "Show the run to a person, or print one JSON object a line for each event (default: terminal)."},
+    [OPTION_HELP] = {"help", 'h', NULL, OPTION_TYPE_FLAG, GROUP_GENERAL, FIELD(help), NULL, NO_KEY,
+        "Show this help and exit."},
+    [OPTION_VERSION] = {"version", 'V', NULL, OPTION_TYPE_FLAG, GROUP_GENERAL, FIELD(version), NULL, NO_KEY,
+        "Show the version and exit."},
+};
+/* clang-format on */
+
+void options_deinit(struct options *options) {
+    for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        if (row->type == OPTION_TYPE_STRING || row->type == OPTION_TYPE_PATH || row->type == OPTION_TYPE_MEMORY)
+            free(*(char **)((char *)options + row->offset));
+    }
+    strv_deinit(&options->words);
+    *options = (struct options){0};
+}
+
+/* The row of what getopt_long() returned or left in optopt, or NULL. */
+static const struct option_row *row_of_value(int value) {
+    for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
+        if (value == LONG_BASE + (int)i || (value != '\0' && value == option_rows[i].letter))
+            return &option_rows[i];
+    }
+    return NULL;
+}
+
+static int choice_parse(const struct option_row *row, const char *text, int *ret_index, struct error **ret_error) {
+    size_t length = strlen(text);
+    int index = 0;
+
+    for (const char *value = row->values; value; index++) {
+        size_t value_length = strcspn(value, "|");
+
+        if (value_length == length && memcmp(value, text, length) == 0) {
+            *ret_index = index;
+            return 0;
+        }
+        value = value[value_length] == '|' ? value + value_length + 1 : NULL;
+    }
+    return error_new(ret_error, EINVAL, "option '--%s': '%s' is not one of %s", row->name, text, row->values);
+}
+
+static int cpus_parse(const struct option_row *row, const char *text, unsigned *ret_cpus, struct error **ret_error) {
+    const struct config_key_row *key = &config_keys[KEY_VM_NUM_CPUS];
+    char *end;
+
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != '\0' || number < key->minimum || number > key->maximum)
+        return error_new(ret_error, EINVAL, "option '--%s': '%s' is not a number from %lld to %lld", row->name, text,
+                         key->minimum, key->maximum);
+    *ret_cpus = (unsigned)number;
+    return 0;
+}
+
+static void set_string(void *field, const char *text) {
+    char **string = field;
+
+    free(*string);
+    *string = xstrdup(text);
+}
+
+/* Gives an option its value; one that is given twice keeps the last one. */
+static int option_set(struct options *options, const struct option_row *row, const char *text,
+                      struct error **ret_error) {
+    void *field = (char *)options + row->offset;
+    uint64_t bytes;
+    int r = 0;
+
+    options->given[row - option_rows] = true;
+    switch (row->type) {
+    case OPTION_TYPE_FLAG:
+        *(bool *)field = true;
+        return 0;
+    case OPTION_TYPE_PATH:
+        if (str_empty(text))
+            return error_new(ret_error, EINVAL, "option '--%s' needs a %s that is not empty", row->name, row->argument);
+        set_string(field, text);
+        return 0;
+    case OPTION_TYPE_STRING:
+        set_string(field, text);
+        return 0;
+    case OPTION_TYPE_CHOICE:
+        return choice_parse(row, text, field, ret_error);
+    case OPTION_TYPE_CPUS:
+        return cpus_parse(row, text, field, ret_error);
+    case OPTION_TYPE_DURATION:
+        r = config_parse_duration(text, field, ret_error);
+        break;
+    case OPTION_TYPE_MEMORY:
+        r = config_parse_memory(text, &bytes, ret_error);
+        if (r == 0)
+            set_string(field, text);
+        break;
+    }
+    if (r < 0) {
+        error_context(ret_error, "option '--%s'", row->name);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* The long option that `name` is most likely meant to be: the one it begins, else the nearest. May be NULL. */
+static const char *nearest_option(const char *name) {
+    const char *names[OPTION_ID_COUNT + 1] = {0};
+
+    for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
+        names[i] = option_rows[i].name;
+        if (name[0] != '\0' && str_skip_prefix(names[i], name))
+            return names[i];
+    }
+    return str_nearest(name, names);
+}
+
+/* `token` is the word of the command line that holds the option; `letter` the short option that is not known, or 0. */
+static int unknown_option(const struct options *options, const char *token, int letter, struct error **ret_error) {
+    _cleanup_buffer_ struct buffer message = {0};
+    const char *name = letter ? NULL : str_skip_prefix(token, "--");
+
+    if (name) {
+        _cleanup_free_ char *bare = xstrndup(name, strcspn(name, "="));
+        const char *nearest = nearest_option(bare);
+
+        buffer_printf(&message, "unknown option '--%s'", bare);
+        if (nearest)
+            buffer_printf(&message, "; did you mean '--%s'?", nearest);
+    } else if (letter > ' ' && letter < 0x7f) {
+        buffer_printf(&message, "unknown option '-%c'", letter);
+    } else {
+        buffer_printf(&message, "unknown option '%s'", token);
+    }
+    if (options->words.count > 0)
+        buffer_printf(&message, "%s if it belongs to the command, put '--' in front of the command",
+                      str_has_suffix(message.data, "?") ? "" : ";");
+    return error_new(ret_error, EINVAL, "%s", message.data);
+}
+
+/* Whether `token` spells the long option in full: getopt_long() would take a beginning of it as well. */
+static bool is_spelled_out(const char *token, const struct option_row *row) {
+    const char *name = str_skip_prefix(token, "--");
+    size_t length = strlen(row->name);
+
+    return !name || (strncmp(name, row->name, length) == 0 && (name[length] == '\0' || name[length] == '='));
+}
+
+/* What getopt_long() could not take: `value` is '?' or ':'. */
+static int bad_option(const struct options *options, const char *token, int value, int offending,
+                      struct error **ret_error) {
+    const struct option_row *row = row_of_value(offending);
+
+    if (row && offending >= LONG_BASE && !is_spelled_out(token, row))
+        return unknown_option(options, token, 0, ret_error);
+    if (row && value == ':')
+        return error_new(ret_error, EINVAL, "option '--%s' needs an argument: %s", row->name, row->argument);
+    if (row && offending >= LONG_BASE)
+        return error_new(ret_error, EINVAL, "option '--%s' takes no argument", row->name);
+    return unknown_option(options, token, offending, ret_error);
+}
+
+/* The table as getopt_long() wants it. `letters` holds two bytes for each row and three more. */
+static void getopt_tables(struct option *long_options, char *letters) {
+    *letters++ = '-';
+    *letters++ = ':';
+    for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        long_options[i] =
+            (struct option){row->name, row->argument ? required_argument : no_argument, NULL, LONG_BASE + (int)i};
+        if (row->letter == '\0')
+            continue;
+        *letters++ = row->letter;
+        if (row->argument)
+            *letters++ = ':';
+    }
+    long_options[OPTION_ID_COUNT] = (struct option){0};
+    *letters = '\0';
+}
+
+static int parse_words(int argc, char *const argv[], struct options *options, struct error **ret_error) {
+    struct option long_options[OPTION_ID_COUNT + 1];
+    char letters[2 * OPTION_ID_COUNT + 3];
+
+    getopt_tables(long_options, letters);
+    optind = 0; /* glibc: begin anew */
+    opterr = 0;
+    for (int next = 1;; next = optind) {
+        int value = getopt_long(argc, argv, letters, long_options, NULL);
+
+        if (value == -1)
+            break;
+        if (value == GETOPT_WORD) {
+            strv_append(&options->words, optarg);
+            continue;
+        }
+        const struct option_row *row = value == '?' || value == ':' ? NULL : row_of_value(value);
+        if (!row)
+            return bad_option(options, argv[next], value, optopt, ret_error);
+        if (value >= LONG_BASE && !is_spelled_out(argv[next], row))
+            return unknown_option(options, argv[next], 0, ret_error);
+        int r = option_set(options, row, optarg, ret_error);
+        if (r < 0)
+            return r;
+        if (options->help || options->version)
+            return 0;
+    }
+    options->n_words_before = options->words.count;
+    for (int i = optind; i < argc; i++)
+        strv_append(&options->words, argv[i]);
+    return 0;
+}
+
+static bool is_interactive(const struct options *options) {
+    return options->words.count == 1 && str_equal(options->words.items[0], "-");
+}
+
+static bool is_blank(const char *text) {
+    return text[strspn(text, " \t\n")] == '\0';
+}
+
+static int check_without_kernel(const struct options *options, struct error **ret_error) {
+    for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        if (options->given[i] && row->group == GROUP_ONE_LINER)
+            return error_new(ret_error, EINVAL,
+                             "option '--%s' needs '-k KERNEL'; for the targets of a file, set the key '%s' there",
+                             row->name, config_keys[row->key].name);
+    }
+    if (options->words.count > 0)
+        return error_new(ret_error, EINVAL,
+                         "'%s' is a command's word, and a command needs '-k KERNEL', which is missing; '-f REGEX' "
+                         "chooses among the targets of a file",
+                         options->words.items[0]);
+    return 0;
+}
+
+static int check_with_kernel(const struct options *options, struct error **ret_error) {
+    if (options->given[OPTION_CONFIG])
+        return error_new(ret_error, EINVAL,
+                         "options '--kernel' and '--config' exclude each other: give a kernel and a command, or a file "
+                         "of targets");
+    if (options->words.count == 0)
+        return error_new(ret_error, EINVAL,
+                         "option '--kernel' needs a command to run: add one, or '-' for an interactive shell");
+    if (options->words.count == 1 && is_blank(options->words.items[0]))
+        return error_new(ret_error, EINVAL, "the command is empty: give one, or '-' for an interactive shell");
+    if (is_interactive(options) && options->format != FORMAT_TERMINAL)
+        return error_new(ret_error, EINVAL, "an interactive shell ('-') and '--format json' exclude each other");
+    return 0;
+}
+
+int options_parse(int argc, char *const argv[], struct options *ret_options, struct error **ret_error) {
+    _cleanup_options_ struct options options = {0};
+    int r = parse_words(argc, argv, &options, ret_error);
+
+    if (r == 0 && !options.help && !options.version)
+        r = options.kernel ? check_with_kernel(&options, ret_error) : check_without_kernel(&options, ret_error);
+    if (r < 0)
+        return r;
+    *ret_options = options;
+    options = (struct options){0};
+    return 0;
+}
+
+/*
+ * Words before `--` are joined by blanks and go to the shell, as do words on both sides of it. Behind `--`, one word
+ * goes to the shell, and several are the argument vector.
+ */
+static void set_command(const struct options *options, struct target *target) {
+    if (is_interactive(options))
+        target->interactive = true;
+    else if (options->n_words_before == 0 && options->words.count > 1)
+        strv_copy(&target->argv, &options->words);
+    else
+        target->command = strv_join(&options->words, " ");
+}
+
+/* Replaces a string of the target if the option was given. */
+static void replace(char **field, const char *text) {
+    if (text)
+        set_string(field, text);
+}
+
+static void replace_path(char **field, const char *cwd, const char *path) {
+    if (!path)
+        return;
+    free(*field);
+    *field = path_resolve(cwd, path);
+}
+
+static void set_where(const struct options *options, struct target *target) {
+    for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+
+        if (!options->given[i] || row->key == NO_KEY)
+            continue;
+        target->where[row->key] = xasprintf("--%s", row->name);
+    }
+    target->where[KEY_COMMAND] = xstrdup("command line");
+}
+
+int options_to_target(const struct options *options, const char *cwd, struct target **ret_target,
+                      struct error **ret_error) {
+    _cleanup_target_ struct target *target = target_new();
+    const char *name = path_basename(options->kernel);
+
+    target->one_liner = true;
+    set_string(&target->name, str_empty(name) ? options->kernel : name);
+    replace(&target->share, cwd);
+    replace_path(&target->kernel, cwd, options->kernel);
+    replace_path(&target->rootfs, cwd, options->rootfs);
+    replace_path(&target->modules, cwd, options->modules);
+    replace(&target->kernel_args, options->kargs);
+    replace(&target->kvm_cpu_args, options->kvm_cpu_args);
+    replace(&target->arch, options->arch);
+    if (options->qemu_command && strchr(options->qemu_command, '/'))
+        replace_path(&target->qemu_command, cwd, options->qemu_command);
+    else
+        replace(&target->qemu_command, options->qemu_command);
+
+    if (options->given[OPTION_ROOTFS_MODE])
+        target->rootfs_mode = (enum rootfs_mode)options->rootfs_mode;
+    target->accel = (enum accel_choice)options->accel;
+    target->boot_timeout = options->boot_timeout;
+    target->timeout = options->timeout;
+    if (options->num_cpus > 0)
+        target->num_cpus = options->num_cpus;
+    if (options->memory) {
+        int r = config_parse_memory(options->memory, &target->memory, ret_error);
+
+        if (r < 0)
+            return r;
+        replace(&target->memory_text, options->memory);
+    }
+    set_command(options, target);
+    set_where(options, target);
+    target_apply_kernel_args(target);
+    *ret_target = TAKE_PTR(target);
+    return 0;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a target must be to make sense, whether it comes from a file or from the command line. No I/O: whether files
+ * exist is found out when they are opened.
+ */
+#include "config/config.h"
+#include "config/internal.h"
+
+/* Keys that only a target which boots a kernel can have. */
+static const enum config_key kernel_only[] = {KEY_KERNEL_ARGS, KEY_MODULES, KEY_ROOTFS, KEY_ROOTFS_MODE};
+
+static bool is_blank(const char *text) {
+    return str_empty(text) || text[strspn(text, " \t\r\n")] == '\0';
+}
+
+/* A key's or an option's name for messages: `where` is an option's when it begins with a dash. */
+static const char *shown_key(const struct target *target, enum config_key key) {
+    const char *where = target->where[key];
+
+    return where && where[0] == '-' ? where : config_keys[key].name;
+}
+
+/* Where a target stands: at its name if that has a place. */
+static const char *target_place(const struct target *target) {
+    return target_where(target, KEY_NAME);
+}
+
+static int check_name(const struct target *target, struct error **ret_error) {
+    if (!target->name)
+        return error_new(ret_error, EINVAL, "%s: the target has no name; add name = \"...\"", target_place(target));
+    if (is_blank(target->name))
+        return error_new(ret_error, EINVAL, "%s: 'name' is empty; give the target a name", target_place(target));
+    if (config_has_control(target->name)) {
+        _cleanup_free_ char *shown = config_quote(target->name, strlen(target->name));
+
+        /* Without a place the name itself would be shown raw. */
+        return error_new(ret_error, EINVAL, "%s: the name '%s' has a control character; use printable ones",
+                         target->where[KEY_NAME] ? target->where[KEY_NAME] : "target", shown);
+    }
+    return 0;
+}
+
+static int check_command(const struct target *target, struct error **ret_error) {
+    if (target->interactive || target->argv.count > 0)
+        return 0;
+    if (!target->command)
+        return error_new(ret_error, EINVAL, "%s: the target '%s' has no command; add command = \"...\"",
+                         target_place(target), target->name);
+    if (is_blank(target->command))
+        return error_new(ret_error, EINVAL, "%s: 'command' is empty; say what to run in the guest",
+                         target_where(target, KEY_COMMAND));
+    return 0;
+}
+
+static int check_boot(const struct target *target, struct error **ret_error) {
+    if (!target->kernel && !target->image)
+        return error_new(ret_error, EINVAL, "%s: the target '%s' has neither kernel nor image; add kernel = \"...\"",
+                         target_place(target), target->name);
+    if (target->kernel && target->image)
+        return error_new(
+            ret_error, EINVAL, "%s: the target '%s' has both an image and a kernel; keep one of '%s' and '%s'",
+            target_where(target, KEY_IMAGE), target->name, shown_key(target, KEY_IMAGE), shown_key(target, KEY_KERNEL));
+    return 0;
+}
+
+static int check_belonging(const struct target *target, struct error **ret_error) {
+    if (target->uefi && !target->image)
+        return error_new(ret_error, EINVAL, "%s: '%s' goes with an image only; remove it, or boot an image",
+                         target_where(target, KEY_UEFI), shown_key(target, KEY_UEFI));
+    if (target->bios && !target->uefi)
+        return error_new(ret_error, EINVAL, "%s: '%s' goes with uefi = true only; remove it%s",
+                         target_where(target, KEY_VM_BIOS), shown_key(target, KEY_VM_BIOS),
+                         target->image ? ", or add uefi = true" : "");
+    for (size_t i = 0; !target->kernel && i < ARRAY_SIZE(kernel_only); i++) {
+        if (target->where[kernel_only[i]])
+            return error_new(ret_error, EINVAL, "%s: '%s' goes with a kernel only; remove it, or boot a kernel",
+                             target->where[kernel_only[i]], shown_key(target, kernel_only[i]));
+    }
+    return 0;
+}
+
+/*
+ * The mode that the last bare `ro` or `rw` of a kernel command line asks for. Quotes hide blanks and `--` ends the
+ * kernel's own words, as in Linux' Documentation/admin-guide/kernel-parameters. False when there is none.
+ */
+static bool kernel_args_mode(const char *args, enum rootfs_mode *ret_mode) {
+    bool found = false;
+
+    if (!args)
+        return false;
+    while (*args) {
+        const char *word = args += strspn(args, " \t\r\n");
+        bool quoted = false;
+
+        for (; *args && (quoted || !strchr(" \t\r\n", *args)); args++)
+            quoted ^= *args == '"';
+        if (args - word == 2 && strncmp(word, "--", 2) == 0)
+            break;
+        if (args - word == 2 && (strncmp(word, "ro", 2) == 0 || strncmp(word, "rw", 2) == 0)) {
+            *ret_mode = word[1] == 'o' ? ROOTFS_RO : ROOTFS_RW;
+            found = true;
+        }
+    }
+    return found;
+}
+
+void target_apply_kernel_args(struct target *target) {
+    enum rootfs_mode mode;
+
+    if (!target->where[KEY_ROOTFS_MODE] && kernel_args_mode(target->kernel_args, &mode))
+        target->rootfs_mode = mode;
+}
+
+static int check_rootfs_mode(const struct target *target, struct error **ret_error) {
+    enum rootfs_mode mode;
+
+    if (!target->where[KEY_ROOTFS_MODE] || !kernel_args_mode(target->kernel_args, &mode) || mode == target->rootfs_mode)
+        return 0;
+    return error_new(ret_error, EINVAL, "%s: '%s' contradicts the word '%s' in '%s'; remove one of the two",
+                     target_where(target, KEY_ROOTFS_MODE), shown_key(target, KEY_ROOTFS_MODE),
+                     mode == ROOTFS_RO ? "ro" : "rw", shown_key(target, KEY_KERNEL_ARGS));
+}
+
+static int check_arch(const struct target *target, struct error **ret_error) {
+    const struct config_key_row *row = &config_keys[KEY_ARCH];
+
+    if (target->arch && config_value_index(row, target->arch) >= 0)
+        return 0;
+
+    _cleanup_free_ char *known = config_values_text(row);
+    const char *arch = target->arch ? target->arch : "";
+    _cleanup_free_ char *shown = config_quote(arch, strlen(arch));
+    return error_new(ret_error, EINVAL, "%s: there is no architecture '%s'; write %s", target_where(target, KEY_ARCH),
+                     shown, known);
+}
+
+/* The tool's own words for QEMU: empty ones would only fail there. */
+static int check_not_empty(const struct target *target, struct error **ret_error) {
+    static const enum config_key keys[] = {KEY_QEMU_COMMAND, KEY_KVM_CPU_ARGS};
+    const char *const values[] = {target->qemu_command, target->kvm_cpu_args};
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (values[i] && is_blank(values[i]))
+            return error_new(ret_error, EINVAL, "%s: '%s' is empty; remove it or give it a value",
+                             target_where(target, keys[i]), shown_key(target, keys[i]));
+    }
+    return 0;
+}
+
+int target_check_consistency(const struct target *target, struct error **ret_error) {
+    static int (*const checks[])(const struct target *, struct error **) = {
+        check_name, check_command, check_boot, check_belonging, check_rootfs_mode, check_arch, check_not_empty,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+        int r = checks[i](target, ret_error);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int target_check(const struct target *target, struct error **ret_error) {
+    int r = target_check_consistency(target, ret_error);
+
+    if (r < 0)
+        return r;
+    if (target->image)
+        return error_new(ret_error, EOPNOTSUPP, "%s: image targets are not supported yet; boot a kernel with '%s'",
+                         target_where(target, KEY_IMAGE), config_keys[KEY_KERNEL].name);
+    if (!str_equal(target->arch, target_build_arch))
+        return error_new(ret_error, EOPNOTSUPP, "%s: the architecture %s is not built in; this vmtest runs %s only",
+                         target_where(target, KEY_ARCH), target->arch, target_build_arch);
+    return 0;
+}

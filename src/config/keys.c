@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The key table: one row for each key of a [[target]]. Parsing, defaults, ranges, the manual page and the tests come
+ * out of it. To add a key: a value in enum config_key, a field in struct target, a row here.
+ */
+#include "config/config.h"
+
+const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
+    [KEY_NAME] =
+        {
+            .key = KEY_NAME,
+            .name = "name",
+            .type = CONFIG_STRING,
+            .offset = offsetof(struct target, name),
+            .help = "What the target is called: shown in reports and matched by filters. Required, and different for "
+                    "each target.",
+        },
+    [KEY_IMAGE] =
+        {
+            .key = KEY_IMAGE,
+            .name = "image",
+            .type = CONFIG_PATH,
+            .offset = offsetof(struct target, image),
+            .help = "The disk image to boot. A target has either an image or a kernel.",
+        },
+    [KEY_UEFI] =
+        {
+            .key = KEY_UEFI,
+            .name = "uefi",
+            .type = CONFIG_BOOL,
+            .offset = offsetof(struct target, uefi),
+            .def = "false",
+            .help = "Boot the image with UEFI firmware in place of a BIOS. Only with image.",
+        },
+    [KEY_KERNEL] =
+        {
+            .key = KEY_KERNEL,
+            .name = "kernel",
+            .type = CONFIG_PATH,
+            .offset = offsetof(struct target, kernel),
+            .help = "The kernel to boot: a bzImage or vmlinuz, or a vmlinux. A target has either an image or a kernel.",
+        },
+    [KEY_KERNEL_ARGS] =
+        {
+            .key = KEY_KERNEL_ARGS,
+            .name = "kernel_args",
+            .type = CONFIG_STRING,
+            .offset = offsetof(struct target, kernel_args),
+            .help = "Words appended to the kernel's command line, so that they override what vmtest puts there. A "
+                    "word ro or rw also sets rootfs_mode. Only with kernel.",
+        },
+    [KEY_MODULES] =
+        {
+            .key = KEY_MODULES,
+            .name = "modules",
+            .type = CONFIG_PATH,
+            .offset = offsetof(struct target, modules),
+            .help = "The directory of the kernel's modules. Without it they are looked for beside the kernel, then in "
+                    "/lib/modules. Only with kernel.",
+        },
+    [KEY_KVM_CPU_ARGS] =
+        {
+            .key = KEY_KVM_CPU_ARGS,
+            .name = "kvm_cpu_args",
+            .type = CONFIG_STRING,
+            .offset = offsetof(struct target, kvm_cpu_args),
+            .def = "host",
+            .help = "What QEMU's option -cpu is given under KVM.",
+        },
+    [KEY_ROOTFS] =
+        {
+            .key = KEY_ROOTFS,
+            .name = "rootfs",
+            .type = CONFIG_PATH,
+            .offset = offsetof(struct target, rootfs),
+            .def = "/",
+            .help = "The directory that becomes the guest's root. Only with kernel.",
+        },
+    [KEY_ROOTFS_MODE] =
+        {
+            .key = KEY_ROOTFS_MODE,
+            .name = "rootfs_mode",
+            .type = CONFIG_ENUM,
+            .offset = offsetof(struct target, rootfs_mode),
+            .values = "overlay|ro|rw",
+            .def = "overlay",
+            .help = "Whether the guest can write to its root: overlay keeps what it writes in the guest's memory, ro "
+                    "refuses it, rw passes it on to the host. Only with kernel.",
+        },
+    [KEY_ARCH] =
+        {
+            .key = KEY_ARCH,
+            .name = "arch",
+            .type = CONFIG_STRING,
+            .offset = offsetof(struct target, arch),
+            .values = "x86_64|aarch64|s390x|riscv64",
+            .help = "The architecture of the guest. Without it, the one that vmtest was built for.",
+        },
+    [KEY_QEMU_COMMAND] =
+        {
+            .key = KEY_QEMU_COMMAND,
+            .name = "qemu_command",
+            .type = CONFIG_STRING,
+            .offset = offsetof(struct target, qemu_command),
+            .help = "The QEMU to run: a path, or a name to be found on PATH. Without it, qemu-system-ARCH.",
+        },
+    [KEY_COMMAND] =
+        {
+            .key = KEY_COMMAND,
+            .name = "command",
+            .type = CONFIG_STRING,
+            .offset = offsetof(struct target, command),
+            .help = "The command to run in the guest, by bash or else by sh. Required.",
+        },
+    [KEY_ACCEL] =
+        {
+            .key = KEY_ACCEL,
+            .name = "accel",
+            .type = CONFIG_ENUM,
+            .offset = offsetof(struct target, accel),
+            .values = "auto|kvm|tcg",
+            .def = "auto",
+            .help = "How the guest's instructions are run: auto takes KVM where it works and emulates where it does "
+                    "not, kvm makes its absence an error, tcg always emulates.",
+        },
+    [KEY_BOOT_TIMEOUT] =
+        {
+            .key = KEY_BOOT_TIMEOUT,
+            .name = "boot_timeout",
+            .type = CONFIG_DURATION,
+            .offset = offsetof(struct target, boot_timeout),
+            .help = "How long the boot may take, such as \"90s\" or \"5m\", or a number of seconds. Without it, 60 "
+                    "seconds with KVM and 300 seconds emulated.",
+        },
+    [KEY_TIMEOUT] =
+        {
+            .key = KEY_TIMEOUT,
+            .name = "timeout",
+            .type = CONFIG_DURATION,
+            .offset = offsetof(struct target, timeout),
+            .help = "How long the command may take, such as \"90s\" or \"5m\", or a number of seconds. Without it, as "
+                    "long as it likes.",
+        },
+    [KEY_VM_NUM_CPUS] =
+        {
+            .key = KEY_VM_NUM_CPUS,
+            .name = "vm.num_cpus",
+            .type = CONFIG_INTEGER,
+            .offset = offsetof(struct target, num_cpus),
+            .minimum = 1,
+            .maximum = 255,
+            .def = "2",
+            .help = "The number of the guest's processors.",
+        },
+    [KEY_VM_MEMORY] =
+        {
+            .key = KEY_VM_MEMORY,
+            .name = "vm.memory",
+            .type = CONFIG_MEMORY,
+            .offset = offsetof(struct target, memory),
+            .def = "4G",
+            .help = "The guest's memory: a number with one of the suffixes K, M, G, T; without a suffix, in MiB. At "
+                    "least 64M.",
+        },
+    [KEY_VM_MOUNTS] =
+        {
+            .key = KEY_VM_MOUNTS,
+            .name = "vm.mounts",
+            .type = CONFIG_MOUNTS,
+            .offset = offsetof(struct target, mounts),
+            .help = "Further host directories in the guest: a table with an entry GUEST_PATH = { host_path = "
+                    "\"DIRECTORY\", writable = false } for each.",
+        },
+    [KEY_VM_BIOS] =
+        {
+            .key = KEY_VM_BIOS,
+            .name = "vm.bios",
+            .type = CONFIG_PATH,
+            .offset = offsetof(struct target, bios),
+            .help = "The UEFI firmware file. Only with uefi.",
+        },
+    [KEY_VM_EXTRA_ARGS] =
+        {
+            .key = KEY_VM_EXTRA_ARGS,
+            .name = "vm.extra_args",
+            .type = CONFIG_STRINGS,
+            .offset = offsetof(struct target, extra_args),
+            .help = "A list of strings appended to QEMU's arguments.",
+        },
+};

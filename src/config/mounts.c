@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm.mounts: a table GUEST_PATH -> { host_path, writable }. */
+#include "base/file.h"
+#include "config/internal.h"
+
+/* Where the guest has file systems of its own, and where the shared directory is. */
+static const char *const pseudo_directories[] = {"/proc", "/sys", "/dev"};
+static const char share_directory[] = "/mnt/vmtest";
+
+/*
+ * A guest path without empty and `.` parts and without a slash at the end; "/" becomes "". Caller frees; NULL when
+ * there is a `..`.
+ */
+static char *normalise(const char *path) {
+    struct buffer result = {0};
+
+    while (*(path += strspn(path, "/"))) {
+        size_t length = strcspn(path, "/");
+
+        if (length == 2 && strncmp(path, "..", 2) == 0) {
+            buffer_deinit(&result);
+            return NULL;
+        }
+        if (length != 1 || path[0] != '.') {
+            buffer_append(&result, "/", 1);
+            buffer_append(&result, path, length);
+        }
+        path += length;
+    }
+    return buffer_take(&result);
+}
+
+/* Checks the key of an entry and gives its normalised path, which the caller frees. */
+static int guest_path(struct parser *parser, const struct toml_entry *entry, char **ret_path) {
+    _cleanup_free_ char *shown = config_quote(entry->key, entry->key_length);
+    _cleanup_free_ char *path = NULL;
+
+    if (strlen(entry->key) != entry->key_length || config_has_control(entry->key))
+        return parser_fail(parser, entry->position, "the guest path '%s' has a control character; rename it", shown);
+    if (entry->key[0] != '/')
+        return parser_fail(parser, entry->position,
+                           "the guest path '%s' in 'vm.mounts' is not absolute; begin it with a slash", shown);
+    path = normalise(entry->key);
+    if (!path)
+        return parser_fail(parser, entry->position, "the guest path '%s' has '..' in it; write it without", shown);
+    if (str_empty(path))
+        return parser_fail(parser, entry->position, "'vm.mounts' cannot replace the guest's root; use 'rootfs'");
+    if (str_equal(path, share_directory))
+        return parser_fail(parser, entry->position, "'%s' is where the directory of %s is shared; mount it elsewhere",
+                           shown, parser->path);
+    for (size_t i = 0; i < ARRAY_SIZE(pseudo_directories); i++) {
+        if (path_is_below(path, pseudo_directories[i]))
+            return parser_fail(parser, entry->position,
+                               "'%s' lies in the guest's own '%s'; mount it elsewhere, such as under /mnt", shown,
+                               pseudo_directories[i]);
+    }
+    *ret_path = TAKE_PTR(path);
+    return 0;
+}
+
+/* The { host_path, writable } of an entry, into `mount`, which owns it at once. */
+static int mount_fields(struct parser *parser, const struct toml_entry *entry, struct target_mount *mount) {
+    static const char *const known[] = {"host_path", "writable", NULL};
+    _cleanup_free_ char *name = parser_key_name("vm.mounts.", entry);
+    _cleanup_free_ char *prefix = xasprintf("%s.", name);
+    size_t warnings = parser->config->warnings.count;
+
+    if (entry->value.type != TOML_TYPE_TABLE)
+        return parser_fail(parser, entry->value.position, "'%s' must be a table { host_path = \"...\" }, not %s", name,
+                           toml_type_name(entry->value.type));
+    for (size_t i = 0; i < entry->value.count; i++) {
+        const struct toml_entry *field = &entry->value.entries[i];
+        _cleanup_free_ char *field_name = parser_key_name(prefix, field);
+        int r;
+
+        if (str_equal(field->key, "host_path"))
+            r = parser_path(parser, &field->value, field_name, &mount->host_path);
+        else if (str_equal(field->key, "writable"))
+            r = parser_bool(parser, &field->value, field_name, &mount->writable);
+        else
+            r = parser_unknown(parser, field->position, field_name, known);
+        if (r < 0)
+            return r;
+    }
+    if (!mount->host_path) {
+        int r = parser_fail(parser, entry->position, "'%s' has no host_path; add host_path = \"...\"", name);
+
+        parser_add_suspicion(parser, warnings);
+        return r;
+    }
+    return 0;
+}
+
+static int compare_mounts(const void *a, const void *b) {
+    const struct target_mount *left = a;
+    const struct target_mount *right = b;
+
+    return strcmp(left->guest_path, right->guest_path);
+}
+
+/* Sorts the mounts, so that a directory is mounted before what lies in it, and looks for a path that is there twice. */
+static int sort_mounts(struct parser *parser, struct target *target) {
+    if (target->n_mounts > 0)
+        qsort(target->mounts, target->n_mounts, sizeof(*target->mounts), compare_mounts);
+    for (size_t i = 1; i < target->n_mounts; i++) {
+        const struct target_mount *mount = &target->mounts[i];
+
+        if (str_equal(mount[-1].guest_path, mount->guest_path))
+            return error_new(parser->error, EINVAL, "%s: '%s' is mounted already at %s; remove one of the two",
+                             mount->where, mount->guest_path, mount[-1].where);
+    }
+    return 0;
+}
+
+int parser_set_mounts(struct parser *parser, struct target *target, const struct toml_value *value) {
+    if (value->type != TOML_TYPE_TABLE)
+        return parser_fail(parser, value->position,
+                           "'vm.mounts' must be a table GUEST_PATH = { host_path = \"...\" }, not %s",
+                           toml_type_name(value->type));
+    target->mounts = xcalloc(value->count, sizeof(*target->mounts));
+    for (size_t i = 0; i < value->count; i++) {
+        const struct toml_entry *entry = &value->entries[i];
+        struct target_mount *mount = &target->mounts[target->n_mounts];
+        int r = guest_path(parser, entry, &mount->guest_path);
+
+        if (r < 0)
+            return r;
+        target->n_mounts++;
+        mount->where = xasprintf("%s:%u:%u", parser->path, entry->position.line, entry->position.column);
+        r = mount_fields(parser, entry, mount);
+        if (r < 0)
+            return r;
+    }
+    return sort_mounts(parser, target);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A target's life, its defaults (out of the key table), and how its keys' values are looked up. */
+#include "config/target.h"
+
+#include <assert.h>
+
+#include "config/config.h"
+#include "config/internal.h"
+
+#if defined(__x86_64__)
+const char target_build_arch[] = "x86_64";
+#elif defined(__aarch64__)
+const char target_build_arch[] = "aarch64";
+#elif defined(__s390x__)
+const char target_build_arch[] = "s390x";
+#elif defined(__riscv) && __riscv_xlen == 64
+const char target_build_arch[] = "riscv64";
+#else
+#error "vmtest is not written for this architecture"
+#endif
+
+/* Enumerations are read and written through the table as `unsigned`. */
+static_assert(sizeof(enum rootfs_mode) == sizeof(unsigned), "an enum field is as large as an unsigned");
+static_assert(sizeof(enum accel_choice) == sizeof(unsigned), "an enum field is as large as an unsigned");
+
+void *config_field(struct target *target, const struct config_key_row *row) {
+    return (char *)target + row->offset;
+}
+
+int config_value_index(const struct config_key_row *row, const char *text) {
+    const char *value = row->values;
+    size_t length = strlen(text);
+
+    for (int i = 0; value; i++) {
+        size_t span = strcspn(value, "|");
+
+        if (span == length && strncmp(value, text, length) == 0)
+            return i;
+        value = value[span] == '|' ? value + span + 1 : NULL;
+    }
+    return -1;
+}
+
+char *config_values_text(const struct config_key_row *row) {
+    struct buffer text = {0};
+    const char *value = row->values;
+
+    while (value) {
+        size_t span = strcspn(value, "|");
+        const char *next = value[span] == '|' ? value + span + 1 : NULL;
+
+        if (text.size)
+            buffer_append_string(&text, next ? ", " : " or ");
+        buffer_append(&text, value, span);
+        value = next;
+    }
+    return buffer_take(&text);
+}
+
+/* Sets the field of a row to the row's default. The table is ours: a default that does not parse is a defect. */
+static void set_default(struct target *target, const struct config_key_row *row) {
+    void *field = config_field(target, row);
+    int r = 0;
+
+    switch (row->type) {
+    case CONFIG_STRING:
+    case CONFIG_PATH:
+        *(char **)field = xstrdup(row->def);
+        break;
+    case CONFIG_BOOL:
+        *(bool *)field = str_equal(row->def, "true");
+        break;
+    case CONFIG_INTEGER:
+        *(unsigned *)field = (unsigned)strtoul(row->def, NULL, 10);
+        break;
+    case CONFIG_ENUM:
+        r = config_value_index(row, row->def);
+        *(unsigned *)field = (unsigned)r;
+        break;
+    case CONFIG_DURATION:
+        r = config_parse_duration(row->def, field, NULL);
+        break;
+    case CONFIG_MEMORY:
+        r = config_parse_memory(row->def, field, NULL);
+        target->memory_text = xstrdup(row->def);
+        break;
+    case CONFIG_STRINGS:
+    case CONFIG_MOUNTS:
+        r = -EINVAL;
+        break;
+    }
+    if (r < 0)
+        abort();
+}
+
+struct target *target_new(void) {
+    struct target *target = xcalloc(1, sizeof(*target));
+
+    for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++) {
+        if (config_keys[i].def)
+            set_default(target, &config_keys[i]);
+    }
+    target->arch = xstrdup(target_build_arch);
+    return target;
+}
+
+void target_free(struct target *target) {
+    if (!target)
+        return;
+    for (size_t i = 0; i < target->n_mounts; i++) {
+        free(target->mounts[i].guest_path);
+        free(target->mounts[i].host_path);
+        free(target->mounts[i].where);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(target->where); i++)
+        free(target->where[i]);
+    free(target->mounts);
+    free(target->name);
+    free(target->image);
+    free(target->kernel);
+    free(target->kernel_args);
+    free(target->modules);
+    free(target->kvm_cpu_args);
+    free(target->rootfs);
+    free(target->arch);
+    free(target->qemu_command);
+    free(target->command);
+    strv_deinit(&target->argv);
+    free(target->memory_text);
+    free(target->bios);
+    strv_deinit(&target->extra_args);
+    free(target->share);
+    free(target);
+}
+
+const char *target_where(const struct target *target, enum config_key key) {
+    if (target->where[key])
+        return target->where[key];
+    return str_empty(target->name) ? "target" : target->name;
+}

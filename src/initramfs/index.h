@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The index of a modules directory (modules.dep, modules.alias and the rest) for kernels that were merely unpacked:
+ * what depmod makes on installation, made here into vmtest's own cache.
+ */
+#ifndef VMTEST_INITRAMFS_INDEX_H
+#define VMTEST_INITRAMFS_INDEX_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "initramfs/modules.h"
+
+/* Whether libkmod can work with the directory as it is. */
+bool index_exists(const char *directory);
+
+/*
+ * Gives the directory that holds the index of `directory`, CACHE/modules/KEY/index, and builds it first when it is not there
+ * yet. Without a writable cache it is a new private directory and *ret_temporary is true: index_remove() it. In a
+ * build tree the modules are those of its modules.order.
+ */
+int index_build(const char *directory, const char *release, bool build_tree, const char *cache_directory,
+                modules_notice_fn *notice, void *notice_data, char **ret_index, bool *ret_temporary,
+                struct error **ret_error) _must_check_;
+
+/* The directory in which libkmod finds both that index and the modules. Caller frees. */
+char *index_view(const char *index);
+
+/* Removes what index_build() made for itself alone. */
+void index_remove(const char *index);
+
+#endif

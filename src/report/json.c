@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sink for programs: one JSON object a line, as docs/events.md describes them. Bytes of the guest are cut into
+ * pieces that are valid UTF-8 ("text") and pieces that are not ("base64"); the decoded pieces of a stream, one behind
+ * the other, are exactly its bytes. A character that is cut off at the end of an event waits for the stream's next.
+ */
+#include <jansson.h>
+
+#include "base/str.h"
+#include "report/sink.h"
+#include "report/utf8.h"
+
+/* Compact, UTF-8 as it is, and microseconds where there are fractions. */
+#define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
+/* No event carries more of the guest's bytes than this, so that a reader's lines stay small. */
+#define PIECE_MAX (64U << 10)
+/* A chunk that falls into more than so many pieces is binary data, and one piece of base64. */
+#define PIECES_MAX 32
+
+enum stream { STREAM_CONSOLE, STREAM_STDOUT, STREAM_STDERR, STREAM_COUNT };
+
+/* A target that is running: what each of its streams waits to see completed. */
+struct running {
+    char *name;
+    unsigned char held[STREAM_COUNT][UTF8_MAX];
+    size_t n_held[STREAM_COUNT];
+    struct running *next;
+};
+
+struct json_sink {
+    struct sink sink; /* first, so that a pointer to it is one to this */
+    struct writer *writer;
+    int fd;
+    uint64_t nsec; /* the time of the event at hand */
+    struct buffer line;
+    struct running *running;
+};
+
+static struct json_sink *json_of(struct sink *sink) {
+    return (struct json_sink *)sink;
+}
+
+static double seconds(uint64_t nsec) {
+    return (double)(nsec / 1000) / 1e6;
+}
+
+/* A string of ours or a host's, which may hold bytes that are not UTF-8: each becomes U+FFFD. */
+static json_t *lossy_string(const char *text) {
+    _cleanup_buffer_ struct buffer valid = {0};
+    size_t size = text ? strlen(text) : 0;
+
+    while (size > 0) {
+        size_t length = utf8_valid_prefix(text, size);
+
+        buffer_append(&valid, text, length);
+        if (length < size)
+            buffer_append_string(&valid, UTF8_REPLACEMENT);
+        text += length + (length < size);
+        size -= length + (length < size);
+    }
+    return json_stringn(valid.data ? valid.data : "", valid.size);
+}
+
+static int append_piece(const char *data, size_t size, void *buffer) {
+    buffer_append(buffer, data, size);
+    return 0;
+}
+
+/* Writes one line and releases `object`. */
+static void write_object(struct json_sink *json, json_t *object) {
+    buffer_consume(&json->line, json->line.size);
+    if (json_dump_callback(object, append_piece, &json->line, DUMP_FLAGS) < 0)
+        abort(); /* out of memory: every string was made valid before */
+    buffer_append(&json->line, "\n", 1);
+    json->writer->write(json->writer, json->fd, json->line.data, json->line.size);
+    json_decref(object);
+}
+
+/* An object with what every event has; `target` may be NULL. */
+static json_t *new_object(const struct json_sink *json, const char *event, const char *target) {
+    json_t *object = json_object();
+
+    (void)json_object_set_new(object, "event", json_string(event));
+    if (target)
+        (void)json_object_set_new(object, "target", lossy_string(target));
+    (void)json_object_set_new(object, "time", json_real(seconds(json->nsec)));
+    return object;
+}
+
+static json_t *base64_string(const unsigned char *data, size_t size) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    _cleanup_buffer_ struct buffer text = {0};
+    char *end = buffer_reserve(&text, (size + 2) / 3 * 4);
+
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        unsigned group = (unsigned)data[i] << 16;
+
+        group |= left > 1 ? (unsigned)data[i + 1] << 8 : 0;
+        group |= left > 2 ? (unsigned)data[i + 2] : 0;
+        *end++ = digits[group >> 18];
+        *end++ = digits[group >> 12 & 63];
+        *end++ = left > 1 ? digits[group >> 6 & 63] : '=';
+        *end++ = left > 2 ? digits[group & 63] : '=';
+    }
+    return json_stringn(text.data, (size + 2) / 3 * 4);
+}
+
+static void write_piece(struct json_sink *json, const char *target, enum stream stream, const unsigned char *data,
+                        size_t size, bool valid) {
+    json_t *object = new_object(json, stream == STREAM_CONSOLE ? "console" : "output", target);
+
+    if (stream != STREAM_CONSOLE)
+        (void)json_object_set_new(object, "stream", json_string(stream == STREAM_STDERR ? "stderr" : "stdout"));
+    if (valid)
+        (void)json_object_set_new(object, "text", json_stringn_nocheck((const char *)data, size));
+    else
+        (void)json_object_set_new(object, "base64", base64_string(data, size));
+    write_object(json, object);
+}
+
+/* How many bytes at the beginning are of one kind, valid UTF-8 or not. */
+static size_t piece_size(const unsigned char *data, size_t size, bool *ret_valid) {
+    size_t length = utf8_valid_prefix(data, size);
+
+    *ret_valid = length > 0;
+    if (length > 0)
+        return length;
+    for (length = 1; length < size; length++) {
+        size_t ahead = size - length < UTF8_MAX ? size - length : UTF8_MAX;
+
+        if (utf8_valid_prefix(data + length, ahead) > 0)
+            break;
+    }
+    return length;
+}
+
+static bool is_binary(const unsigned char *data, size_t size) {
+    unsigned n_pieces = 0;
+    bool valid;
+
+    while (size > 0) {
+        size_t length = piece_size(data, size, &valid);
+
+        if (++n_pieces > PIECES_MAX)
+            return true;
+        data += length;
+        size -= length;
+    }
+    return false;
+}
+
+/* Writes all of a chunk of at most PIECE_MAX bytes. */
+static void write_chunk(struct json_sink *json, const char *target, enum stream stream, const unsigned char *data,
+                        size_t size) {
+    bool valid;
+
+    if (size > 0 && is_binary(data, size)) {
+        write_piece(json, target, stream, data, size, false);
+        return;
+    }
+    while (size > 0) {
+        size_t length = piece_size(data, size, &valid);
+
+        write_piece(json, target, stream, data, length, valid);
+        data += length;
+        size -= length;
+    }
+}
+
+static struct running *find_running(struct json_sink *json, const char *target) {
+    struct running *running = json->running;
+
+    while (running && strcmp(running->name, target) != 0)
+        running = running->next;
+    if (running)
+        return running;
+    running = xcalloc(1, sizeof(*running));
+    running->name = xstrdup(target);
+    running->next = json->running;
+    json->running = running;
+    return running;
+}
+
+static void running_free(struct running *running) {
+    free(running->name);
+    free(running);
+}
+
+static void forget_running(struct json_sink *json, const char *target) {
+    for (struct running **link = &json->running; *link; link = &(*link)->next) {
+        struct running *running = *link;
+
+        if (strcmp(running->name, target) != 0)
+            continue;
+        *link = running->next;
+        running_free(running);
+        return;
+    }
+}
+
+/* Completes what is held with the first bytes of new data and writes it; returns how many bytes that took. */
+static size_t complete_held(struct json_sink *json, const struct event *event, enum stream stream,
+                            struct running *running) {
+    unsigned char *held = running->held[stream];
+    size_t *n_held = &running->n_held[stream];
+    const unsigned char *data = event->data;
+    size_t used = 0;
+
+    while (*n_held > 0 && used < event->size && utf8_is_incomplete(held, *n_held)) {
+        held[(*n_held)++] = data[used++];
+        if (utf8_is_incomplete(held, *n_held))
+            continue;
+        if (utf8_valid_prefix(held, *n_held) != *n_held) {
+            (*n_held)--; /* the new byte does not belong to it */
+            used--;
+        }
+        write_chunk(json, event->target, stream, held, *n_held);
+        *n_held = 0;
+    }
+    return used;
+}
+
+static void on_bytes(struct json_sink *json, const struct event *event, enum stream stream) {
+    struct running *running = find_running(json, event->target);
+    size_t used = complete_held(json, event, stream, running);
+    const unsigned char *data = (const unsigned char *)event->data + used;
+    size_t size = event->size - used;
+
+    while (size > 0) {
+        size_t length = size < PIECE_MAX ? size : PIECE_MAX;
+        size_t tail = utf8_incomplete_tail(data, length);
+
+        if (length == size) {
+            memcpy(running->held[stream], data + length - tail, tail);
+            running->n_held[stream] = tail;
+            write_chunk(json, event->target, stream, data, length - tail);
+            return;
+        }
+        write_chunk(json, event->target, stream, data, length - tail);
+        data += length - tail;
+        size -= length - tail;
+    }
+}
+
+/* What is still held when a stage or a target ends is never going to be completed. */
+static void flush_held(struct json_sink *json, const char *target) {
+    struct running *running = find_running(json, target);
+
+    for (enum stream stream = 0; stream < STREAM_COUNT; stream++) {
+        write_chunk(json, target, stream, running->held[stream], running->n_held[stream]);
+        running->n_held[stream] = 0;
+    }
+}
+
+static void on_finished(struct json_sink *json, const struct event *event) {
+    const struct run_result *result = event->result;
+    json_t *object = new_object(json, "finished", event->target);
+    json_t *durations = json_object();
+
+    for (enum stage stage = 0; stage < STAGE_COUNT; stage++)
+        (void)json_object_set_new(durations, stage_name(stage), json_real(seconds(result->nsec[stage])));
+    json_t *usage = json_pack("{s:f, s:f, s:I}", "user_seconds", (double)result->user_usec / 1e6, "system_seconds",
+                              (double)result->system_usec / 1e6, "max_rss_kib", (json_int_t)result->max_rss_kib);
+
+    (void)json_object_set_new(object, "verdict", json_string(verdict_name(result->verdict)));
+    (void)json_object_set_new(object, "status", json_integer(verdict_exit_status(result->verdict, result->detail)));
+    (void)json_object_set_new(object, "reason", lossy_string(result->reason));
+    (void)json_object_set_new(object, "stage", json_string(stage_name(result->stage)));
+    (void)json_object_set_new(object, "accel", lossy_string(result->accel));
+    (void)json_object_set_new(object, "kernel", lossy_string(result->kernel_release));
+    (void)json_object_set_new(object, "durations", durations);
+    (void)json_object_set_new(object, "usage", usage);
+    if (result->verdict != VERDICT_PASS)
+        (void)json_object_set_new(object, "console", lossy_string(result->console));
+    write_object(json, object);
+}
+
+static void on_named(struct json_sink *json, const struct event *event, const char *name, const char *key,
+                     const char *value) {
+    json_t *object = new_object(json, name, event->target);
+
+    if (key)
+        (void)json_object_set_new(object, key, lossy_string(value));
+    write_object(json, object);
+}
+
+static void json_handle(struct sink *sink, const struct event *event) {
+    struct json_sink *json = json_of(sink);
+
+    json->nsec = event->nsec;
+    switch (event->type) {
+    case EVENT_STARTED:
+        on_named(json, event, "started", NULL, NULL);
+        break;
+    case EVENT_STAGE:
+        flush_held(json, event->target);
+        on_named(json, event, "stage", "stage", stage_name(event->stage));
+        break;
+    case EVENT_CONSOLE:
+        on_bytes(json, event, STREAM_CONSOLE);
+        break;
+    case EVENT_OUTPUT:
+        on_bytes(json, event, event->stream == OUTPUT_STDERR ? STREAM_STDERR : STREAM_STDOUT);
+        break;
+    case EVENT_NOTICE:
+        on_named(json, event, "notice", "text", event->text);
+        break;
+    case EVENT_FINISHED:
+        flush_held(json, event->target);
+        on_finished(json, event);
+        forget_running(json, event->target);
+        break;
+    case EVENT_TYPE_COUNT:
+        break;
+    }
+}
+
+static void json_finish(struct sink *sink, unsigned n_targets, unsigned n_not_passed) {
+    struct json_sink *json = json_of(sink);
+    json_t *object = new_object(json, "summary", NULL);
+
+    (void)json_object_set_new(object, "targets", json_integer(n_targets));
+    (void)json_object_set_new(object, "not_passed", json_integer(n_not_passed));
+    write_object(json, object);
+}
+
+static void json_free(struct sink *sink) {
+    struct json_sink *json = json_of(sink);
+
+    if (!json)
+        return;
+    while (json->running) {
+        struct running *next = json->running->next;
+
+        running_free(json->running);
+        json->running = next;
+    }
+    buffer_deinit(&json->line);
+    free(json);
+}
+
+struct sink *sink_json_new(int fd, struct writer *writer) {
+    struct json_sink *json = xcalloc(1, sizeof(*json));
+
+    json->sink = (struct sink){json_handle, json_finish, json_free};
+    json->writer = writer;
+    json->fd = fd;
+    return &json->sink;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sink for people. Two choices make four ways of showing a run:
+ *
+ * - With a window, the guest's lines of a stage are held (report/lines.h) and their last ones drawn (report/window.h);
+ *   a target that passes leaves its name and PASS, a stage in which it does not is written out whole. Without a window
+ *   everything is passed on as it comes.
+ * - In a one-liner the command's output goes to standard output and standard error as it is, and all that is ours, the
+ *   console included, to standard error (the "UI descriptor"). Else everything goes to standard output, in order.
+ *
+ * The console is shown up to the command's start; from then on it is kept as evidence only (run_result.console).
+ */
+#include <sys/stat.h>
+
+#include "report/sink.h"
+#include "report/window.h"
+
+#define STYLE_NONE ""
+#define STYLE_DIM "\033[2m"
+#define STYLE_RED "\033[31m"
+#define STYLE_GREEN "\033[32m"
+#define STYLE_END "\033[0m"
+
+struct terminal {
+    struct sink sink; /* first, so that a pointer to it is one to this */
+    struct terminal_options options;
+    struct writer *writer;
+    int ui_fd;
+    bool same_file; /* both descriptors are one file, e.g. a terminal: a line begun on one is continued on the other */
+    bool mid_line[2];        /* of output, error: the last byte written was no line feed; [0] alone where same_file */
+    bool stage_lines;        /* something of the guest was shown in this stage */
+    bool shell_has_terminal; /* an interactive shell has the terminal: nothing may be written */
+    enum stage stage;
+    struct window window;
+    struct lines lines;  /* with a window: what the guest wrote in this stage */
+    struct strv titles;  /* with a window, not in a one-liner: stage lines that a pass takes away */
+    struct strv notices; /* that came while an interactive shell had the terminal */
+};
+
+static struct terminal *terminal_of(struct sink *sink) {
+    return (struct terminal *)sink;
+}
+
+static bool *mid_line_of(struct terminal *terminal, int fd) {
+    return &terminal->mid_line[fd == terminal->options.err_fd && !terminal->same_file];
+}
+
+static void write_bytes(struct terminal *terminal, int fd, const void *data, size_t size) {
+    if (size == 0)
+        return;
+    terminal->writer->write(terminal->writer, fd, data, size);
+    *mid_line_of(terminal, fd) = ((const char *)data)[size - 1] != '\n';
+}
+
+/* Writes what was composed for the UI descriptor; such text always leaves the cursor at column 0. */
+static void write_ui(struct terminal *terminal, const struct buffer *text) {
+    if (text->size == 0)
+        return;
+    terminal->writer->write(terminal->writer, terminal->ui_fd, text->data, text->size);
+    *mid_line_of(terminal, terminal->ui_fd) = false;
+}
+
+/* What a line of ours begins with, so that it stands at column 0. */
+static void begin_line(struct terminal *terminal, struct buffer *out) {
+    if (*mid_line_of(terminal, terminal->ui_fd))
+        buffer_append_string(out, "\n");
+    *mid_line_of(terminal, terminal->ui_fd) = false;
+}
+
+static void add_line(const struct terminal *terminal, struct buffer *out, const char *style, const char *text) {
+    bool styled = terminal->options.color && style[0] != '\0';
+
+    buffer_append_string(out, styled ? style : "");
+    buffer_append_string(out, text);
+    buffer_append_string(out, styled ? STYLE_END "\n" : "\n");
+}
+
+static void draw(struct terminal *terminal, struct buffer *out) {
+    window_draw(&terminal->window, out, &terminal->titles, &terminal->lines);
+    write_ui(terminal, out);
+}
+
+/* A line that stays, above the window if there is one. */
+static void show_line(struct terminal *terminal, const char *style, const char *text) {
+    _cleanup_buffer_ struct buffer out = {0};
+    bool redraw = terminal->window.n_drawn > 0;
+
+    window_erase(&terminal->window, &out);
+    begin_line(terminal, &out);
+    add_line(terminal, &out, style, text);
+    if (redraw)
+        draw(terminal, &out);
+    else
+        write_ui(terminal, &out);
+}
+
+static void on_started(struct terminal *terminal, const struct event *event) {
+    _cleanup_free_ char *name = text_sanitize(event->target);
+    _cleanup_free_ char *line = xasprintf("=> %s", name);
+
+    terminal->stage = STAGE_PREPARE;
+    terminal->stage_lines = false;
+    show_line(terminal, STYLE_NONE, line);
+}
+
+static void on_stage(struct terminal *terminal, const struct event *event) {
+    _cleanup_free_ char *title = xasprintf("===> %s", stage_title(event->stage));
+    _cleanup_buffer_ struct buffer out = {0};
+
+    terminal->stage = event->stage;
+    terminal->stage_lines = false;
+    lines_clear(&terminal->lines);
+    if (event->stage == STAGE_PREPARE)
+        return;
+    if (terminal->options.window && !terminal->options.one_liner) {
+        strv_append(&terminal->titles, title);
+        draw(terminal, &out);
+    } else {
+        window_erase(&terminal->window, &out);
+        begin_line(terminal, &out);
+        add_line(terminal, &out, STYLE_NONE, title);
+        write_ui(terminal, &out);
+    }
+    terminal->shell_has_terminal = event->stage == STAGE_COMMAND && terminal->options.interactive;
+}
+
+/* Bytes of the guest that belong to the stage and go the way of our own lines. */
+static void show_guest(struct terminal *terminal, const struct event *event) {
+    _cleanup_buffer_ struct buffer out = {0};
+
+    if (event->size == 0)
+        return;
+    terminal->stage_lines = true;
+    if (!terminal->options.window) {
+        write_bytes(terminal, terminal->ui_fd, event->data, event->size);
+        return;
+    }
+    lines_feed(&terminal->lines, event->data, event->size);
+    draw(terminal, &out);
+}
+
+static void on_console(struct terminal *terminal, const struct event *event) {
+    if (terminal->stage != STAGE_COMMAND)
+        show_guest(terminal, event);
+}
+
+static void on_output(struct terminal *terminal, const struct event *event) {
+    if (terminal->options.one_liner)
+        write_bytes(terminal, event->stream == OUTPUT_STDERR ? terminal->options.err_fd : terminal->options.out_fd,
+                    event->data, event->size);
+    else
+        show_guest(terminal, event);
+}
+
+static void on_notice(struct terminal *terminal, const struct event *event) {
+    _cleanup_free_ char *text = text_sanitize(event->text);
+    _cleanup_free_ char *line = xasprintf("note: %s", text);
+
+    if (terminal->shell_has_terminal)
+        strv_append(&terminal->notices, line);
+    else
+        show_line(terminal, STYLE_NONE, line);
+}
+
+/* One line that says how a run that did not pass ended. Caller frees. */
+static char *reason_line(const struct run_result *result) {
+    _cleanup_free_ char *reason = text_sanitize(result->reason);
+    const char *name = verdict_name(result->verdict);
+
+    if (result->verdict == VERDICT_FAIL && result->detail != 0)
+        return xasprintf("Command failed with exit code: %d", result->detail);
+    if (result->verdict == VERDICT_SIGNAL) {
+        const char *signal = sigabbrev_np(result->detail);
+
+        return signal ? xasprintf("Command was ended by signal: %d (SIG%s)", result->detail, signal)
+                      : xasprintf("Command was ended by signal: %d", result->detail);
+    }
+    return reason[0] != '\0' ? xasprintf("%s: %s", name, reason) : xstrdup(name);
+}
+
+/* All lines held of the stage that failed. */
+static void add_stage(const struct terminal *terminal, struct buffer *out) {
+    if (terminal->lines.n_dropped > 0)
+        buffer_printf(out, "(%llu earlier lines were dropped)\n", (unsigned long long)terminal->lines.n_dropped);
+    for (size_t i = 0; i < lines_count(&terminal->lines); i++)
+        add_line(terminal, out, STYLE_NONE, lines_get(&terminal->lines, i));
+}
+
+static void add_console(const struct terminal *terminal, struct buffer *out, const char *console) {
+    struct lines lines;
+
+    lines_init(&lines);
+    lines_feed(&lines, console, strlen(console));
+    if (lines_count(&lines) > 0)
+        add_line(terminal, out, STYLE_NONE, "Last lines of the console:");
+    for (size_t i = 0; i < lines_count(&lines); i++)
+        add_line(terminal, out, STYLE_DIM, lines_get(&lines, i));
+    lines_deinit(&lines);
+}
+
+/* Whether the console's last lines say something that is not on the screen already. */
+static bool console_is_news(const struct terminal *terminal, const struct run_result *result) {
+    bool is_about_command = result->verdict == VERDICT_FAIL || result->verdict == VERDICT_SIGNAL;
+    bool was_shown = terminal->stage != STAGE_COMMAND && terminal->stage_lines;
+
+    return !is_about_command && !was_shown && !str_empty(result->console);
+}
+
+static void add_failure(struct terminal *terminal, struct buffer *out, const struct run_result *result) {
+    bool by_shell =
+        terminal->options.interactive && (result->verdict == VERDICT_FAIL || result->verdict == VERDICT_SIGNAL);
+
+    for (size_t i = 0; i < terminal->titles.count; i++)
+        add_line(terminal, out, STYLE_NONE, terminal->titles.items[i]);
+    add_stage(terminal, out);
+    /* What an interactive shell ended with, its user has just typed. */
+    if (!by_shell) {
+        _cleanup_free_ char *reason = reason_line(result);
+
+        begin_line(terminal, out);
+        add_line(terminal, out, STYLE_RED, reason);
+    }
+    if (console_is_news(terminal, result))
+        add_console(terminal, out, result->console);
+}
+
+static void on_finished(struct terminal *terminal, const struct event *event) {
+    const struct run_result *result = event->result;
+    bool passed = result->verdict == VERDICT_PASS;
+    _cleanup_buffer_ struct buffer out = {0};
+
+    terminal->shell_has_terminal = false;
+    window_erase(&terminal->window, &out);
+    for (size_t i = 0; i < terminal->notices.count; i++) {
+        begin_line(terminal, &out);
+        add_line(terminal, &out, STYLE_NONE, terminal->notices.items[i]);
+    }
+    if (!passed)
+        add_failure(terminal, &out, result);
+    if (!terminal->options.one_liner) {
+        begin_line(terminal, &out);
+        add_line(terminal, &out, passed ? STYLE_GREEN : STYLE_RED, passed ? "PASS" : "FAILED");
+    }
+    write_ui(terminal, &out);
+    lines_clear(&terminal->lines);
+    strv_deinit(&terminal->titles);
+    strv_deinit(&terminal->notices);
+}
+
+static void terminal_handle(struct sink *sink, const struct event *event) {
+    struct terminal *terminal = terminal_of(sink);
+
+    switch (event->type) {
+    case EVENT_STARTED:
+        on_started(terminal, event);
+        break;
+    case EVENT_STAGE:
+        on_stage(terminal, event);
+        break;
+    case EVENT_CONSOLE:
+        on_console(terminal, event);
+        break;
+    case EVENT_OUTPUT:
+        on_output(terminal, event);
+        break;
+    case EVENT_NOTICE:
+        on_notice(terminal, event);
+        break;
+    case EVENT_FINISHED:
+        on_finished(terminal, event);
+        break;
+    case EVENT_TYPE_COUNT:
+        break;
+    }
+}
+
+static void terminal_finish(struct sink *sink, unsigned n_targets, unsigned n_not_passed) {
+    struct terminal *terminal = terminal_of(sink);
+
+    if (n_targets > 1 && n_not_passed > 0 && !terminal->options.one_liner) {
+        _cleanup_free_ char *line = xasprintf("%u of %u targets did not pass", n_not_passed, n_targets);
+
+        show_line(terminal, STYLE_NONE, line);
+    }
+}
+
+static void terminal_free(struct sink *sink) {
+    struct terminal *terminal = terminal_of(sink);
+
+    if (!terminal)
+        return;
+    lines_deinit(&terminal->lines);
+    strv_deinit(&terminal->titles);
+    strv_deinit(&terminal->notices);
+    free(terminal);
+}
+
+static bool is_same_file(int a, int b) {
+    struct stat of_a;
+    struct stat of_b;
+
+    if (a == b)
+        return true;
+    return fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+struct sink *sink_terminal_new(const struct terminal_options *options, struct writer *writer) {
+    struct terminal *terminal = xcalloc(1, sizeof(*terminal));
+
+    terminal->sink = (struct sink){terminal_handle, terminal_finish, terminal_free};
+    terminal->options = *options;
+    terminal->writer = writer;
+    terminal->ui_fd = options->one_liner ? options->err_fd : options->out_fd;
+    terminal->same_file = is_same_file(options->out_fd, options->err_fd);
+    terminal->window = (struct window){.fd = terminal->ui_fd, .columns = options->columns, .dim = options->color};
+    lines_init(&terminal->lines);
+    return &terminal->sink;
+}
