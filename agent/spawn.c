@@ -77,6 +77,13 @@ static bool get_request(const struct wire_frame *frame, struct request *request)
     return request->environment && wire_reader_done(&reader);
 }
 
+/* A script from the argument, a shell for a person, or a script from standard input. */
+static const char *shell_option(uint32_t flags) {
+    if (!(flags & WIRE_EXEC_LOGIN))
+        return "-c";
+    return flags & WIRE_EXEC_TERMINAL ? "-i" : "-s";
+}
+
 /* Puts the shell in front of the script, in the places that get_list() left free. */
 static int choose_shell(struct request *request, struct failure *failure) {
     char **argv = request->argv;
@@ -86,11 +93,9 @@ static int choose_shell(struct request *request, struct failure *failure) {
 
         if (access(shells[i], X_OK) < 0)
             continue;
-        *--argv = request->flags & WIRE_EXEC_LOGIN ? "-i" : "-c";
-        if (request->flags & WIRE_EXEC_LOGIN && !(request->flags & WIRE_EXEC_TERMINAL))
-            *argv = "-s";
+        *--argv = (char *)shell_option(request->flags);
         if (busybox)
-            *--argv = "sh";
+            *--argv = (char *)"sh";
         *--argv = (char *)shells[i];
         request->argv = argv;
         return 0;

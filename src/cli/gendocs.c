@@ -6,6 +6,7 @@
  *   gendocs update FILE...        rewrites the parts of a manual page between `.\" BEGIN NAME` and `.\" END NAME`
  *   gendocs check FILE...         exits 1 when update would change a file
  */
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/file.h"
@@ -77,6 +78,7 @@ static int handle_page(const char *path, bool update) {
 
     if (renew(path, &old, &new, &error) < 0)
         return fail(error);
+    assert(old && new);
     if (strcmp(old, new) == 0)
         return EXIT_SUCCESS;
     if (!update) {

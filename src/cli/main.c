@@ -74,6 +74,8 @@ static int load_targets(const struct options *options, struct config **ret_confi
         if (r < 0)
             error_context(ret_error, "--filter");
     }
+    for (size_t i = 0; r == 0 && i < (*ret_config)->n_targets; i++)
+        r = target_check((*ret_config)->targets[i], ret_error);
     return r;
 }
 

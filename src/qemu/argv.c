@@ -37,7 +37,7 @@ static void add_machine(const struct qemu_config *config, struct strv *argv) {
     add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(argv, "-name", "vmtest,debug-threads=on");
     strv_append(argv, "-machine");
-    strv_append_printf(argv, "%s,accel=%s,usb=off,vmport=off,graphics=off", config->arch->machine,
+    strv_append_printf(argv, "%s,accel=%s,usb=off,vmport=off", config->arch->machine,
                        accel_name(config->accel));
     add(argv, "-cpu", config->cpu);
     strv_append(argv, "-smp");

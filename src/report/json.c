@@ -42,7 +42,9 @@ static struct json_sink *json_of(struct sink *sink) {
 }
 
 static double seconds(uint64_t nsec) {
-    return (double)(nsec / 1000) / 1e6;
+    uint64_t usec = nsec / 1000;
+
+    return (double)usec / 1e6;
 }
 
 /* A string of ours or a host's, which may hold bytes that are not UTF-8: each becomes U+FFFD. */

@@ -3,7 +3,7 @@
 #ifndef VMTEST_REPORT_SINK_H
 #define VMTEST_REPORT_SINK_H
 
-#include "report/event.h"
+#include "run/event.h"
 
 struct terminal_options {
     int out_fd;     /* standard output */

@@ -11,7 +11,7 @@
 #include "qemu/accel.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
-#include "report/event.h"
+#include "run/event.h"
 
 /* Output that the supervisor has not taken yet: beyond this the guest is not granted more, and its console waits. */
 #define MACHINE_QUEUE_LIMIT (1u << 20)

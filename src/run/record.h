@@ -7,7 +7,7 @@
 #define VMTEST_RUN_RECORD_H
 
 #include "base/str.h"
-#include "report/event.h"
+#include "run/event.h"
 
 enum record_type {
     RECORD_STDIN = 100, /* supervisor -> worker: bytes typed by the user; empty: end of file */

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "config/target.h"
-#include "report/event.h"
+#include "run/event.h"
 
 struct supervisor;
 

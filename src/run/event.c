@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names of the stages. */
-#include "report/event.h"
+#include "run/event.h"
 
 #include <assert.h>
 

@@ -3,8 +3,8 @@
  * Events: what a run tells the outside. A worker makes them, the supervisor hands each to the sinks. Everything that a
  * user sees of a run goes through here.
  */
-#ifndef VMTEST_REPORT_EVENT_H
-#define VMTEST_REPORT_EVENT_H
+#ifndef VMTEST_RUN_EVENT_H
+#define VMTEST_RUN_EVENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
