@@ -66,9 +66,12 @@ static int open_kmod(struct closure *closure, struct error **ret_error) {
     return 0;
 }
 
-/* The path in the modules directory of a file in the view. */
-static char *module_path(const struct closure *closure, const char *path) {
+/* Where the file is that libkmod has at `path` in the view: unpacked beside the index, or in the modules directory. */
+static char *module_path(const struct closure *closure, const char *name, const char *path) {
     const struct modules *modules = closure->modules;
+    char *unpacked = modules->index ? index_unpacked(modules->index, name) : NULL;
+    if (unpacked)
+        return unpacked;
     const char *relative = closure->view ? str_skip_prefix(path, closure->view) : NULL;
     return relative && *relative == '/' ? xasprintf("%s%s", modules->directory, relative) : xstrdup(path);
 }
@@ -99,7 +102,7 @@ static void add_module(struct closure *closure, const struct kmod_module *module
     add_list(closure, kmod_module_get_dependencies(module));
     closure->files = xreallocarray(closure->files, closure->count + 1, sizeof(*closure->files));
     closure->files[closure->count++] =
-        (struct module_file){.name = xstrdup(name), .path = module_path(closure, path)};
+        (struct module_file){.name = xstrdup(name), .path = module_path(closure, name, path)};
 }
 
 /* Whether the modules have the driver, or say that it is built in. */

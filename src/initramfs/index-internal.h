@@ -56,6 +56,8 @@ void index_sort(struct index_modules *modules);
 int index_read(struct index_modules *modules, struct error **ret_error) _must_check_;
 /* Writes all files of the index into an existing directory. */
 int index_write(const struct index_modules *modules, const char *target, struct error **ret_error) _must_check_;
+/* Unpacks the compressed ones of the modules that guests need into an existing directory, as NAME.ko. */
+int index_unpack(const struct index_modules *modules, const char *target, struct error **ret_error) _must_check_;
 void index_modules_deinit(struct index_modules *modules);
 
 /* The next record behind `record` (NULL: the first), or NULL. */

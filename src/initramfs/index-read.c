@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "initramfs/unpack.h"
 
 #define READERS_LIMIT 8
@@ -68,7 +69,7 @@ static int append_info(const struct kmod_module *module, struct buffer *records)
     return 0;
 }
 
-/* For a compression that this libkmod was built without: libarchive unpacks it to where libkmod finds it. */
+/* libkmod alone would unpack xz by growing a buffer 4 KiB at a time, and may be built without gzip. */
 static int append_unpacked(struct kmod_ctx *kmod, const char *path, struct buffer *records) {
     _cleanup_buffer_ struct buffer content = {0};
     _cleanup_close_ int fd = -1;
@@ -83,14 +84,17 @@ static int append_unpacked(struct kmod_ctx *kmod, const char *path, struct buffe
     return r < 0 ? r : append_info(module, records);
 }
 
-static void read_module(struct kmod_ctx *kmod, const char *path, struct buffer *records) {
+static int append_plain(struct kmod_ctx *kmod, const char *path, struct buffer *records) {
     _cleanup_(unref_module) struct kmod_module *module = NULL;
     int r = kmod_module_new_from_path(kmod, path, &module);
-    if (r >= 0)
-        r = append_info(module, records);
-    /* What cannot be read either way is a module without dependencies, as depmod has it: the kernel will refuse it. */
+    return r < 0 ? r : append_info(module, records);
+}
+
+/* What cannot be read is a module without dependencies, as depmod has it: the kernel will refuse it. */
+static void read_module(struct kmod_ctx *kmod, const char *path, struct buffer *records) {
+    int r = str_has_suffix(path, ".ko") ? append_plain(kmod, path, records) : append_unpacked(kmod, path, records);
     if (r < 0)
-        (void)append_unpacked(kmod, path, records);
+        log_debug("%s: cannot be read as a module: %s", path, strerror(-r));
 }
 
 static int read_stride(const struct index_modules *modules, size_t first, size_t step, int fd) {

@@ -5,6 +5,7 @@
  *     modules/KEY.list     the paths whose times make up the next key (index-list.c)
  *     modules/KEY/index/   the index: what a guest gets as a layer over the modules
  *     modules/KEY/view/    the same and the modules, as symbolic links: libkmod only knows modules beside their index
+ *     modules/KEY/unpacked/  the modules that guests need, where they are compressed
  *
  * KEY/ is built under another name and published with one rename(2): nobody ever sees half of it, and of two that
  * build it at once the first wins.
@@ -40,8 +41,14 @@ char *index_view(const char *index) {
     return xasprintf("%s/view", entry);
 }
 
+char *index_unpacked(const char *index, const char *name) {
+    _cleanup_free_ char *entry = path_parent(index);
+    _cleanup_free_ char *path = xasprintf("%s/unpacked/%s.ko", entry, name);
+    return path_exists(path) ? TAKE_PTR(path) : NULL;
+}
+
 static void remove_entry(const char *entry) {
-    static const char *const parts[] = {"index", "view"};
+    static const char *const parts[] = {"index", "view", "unpacked"};
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         _cleanup_free_ char *path = xasprintf("%s/%s", entry, parts[i]);
         _cleanup_closedir_ DIR *dir = opendir(path);
@@ -124,12 +131,15 @@ static int link_index(const char *index, const char *view) {
 static int fill_entry(struct index_modules *modules, const char *entry, struct error **ret_error) {
     _cleanup_free_ char *index = xasprintf("%s/index", entry);
     _cleanup_free_ char *view = xasprintf("%s/view", entry);
-    if (mkdir(index, 0755) < 0 || mkdir(view, 0755) < 0 || chmod(entry, 0755) < 0)
+    _cleanup_free_ char *unpacked = xasprintf("%s/unpacked", entry);
+    if (mkdir(index, 0755) < 0 || mkdir(view, 0755) < 0 || mkdir(unpacked, 0755) < 0 || chmod(entry, 0755) < 0)
         return error_errno(ret_error, errno, "cannot make the index of the modules in %s", modules->directory);
     index_sort(modules);
     int r = index_read(modules, ret_error);
     if (r == 0)
         r = index_write(modules, index, ret_error);
+    if (r == 0)
+        r = index_unpack(modules, unpacked, ret_error);
     if (r < 0)
         return r;
     r = link_index(index, view);

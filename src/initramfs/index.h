@@ -26,6 +26,9 @@ int index_build(const char *directory, const char *release, bool build_tree, con
 /* The directory in which libkmod finds both that index and the modules. Caller frees. */
 char *index_view(const char *index);
 
+/* The unpacked file of a module that guests need, or NULL: it is not compressed. Caller frees. */
+char *index_unpacked(const char *index, const char *name);
+
 /* Removes what index_build() made for itself alone. */
 void index_remove(const char *index);
 

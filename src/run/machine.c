@@ -142,10 +142,20 @@ static void take_input(struct machine *machine, const struct record *record) {
     }
 }
 
-static void on_channel(struct machine *machine, char *data) {
-    ssize_t got = read_some(machine->channel, data, READ_SIZE);
+/* Input that came before the agent was ready waits for it. */
+static void take_records(struct machine *machine) {
     struct record record;
     size_t used;
+
+    while (machine->stage == STAGE_COMMAND &&
+           (used = record_get(machine->input.data, machine->input.size, &record)) > 0) {
+        take_input(machine, &record);
+        buffer_consume(&machine->input, used);
+    }
+}
+
+static void on_channel(struct machine *machine, char *data) {
+    ssize_t got = read_some(machine->channel, data, READ_SIZE);
 
     if (got < 0) {
         machine_end(machine, VERDICT_CANCELLED, SIGTERM, "the supervisor is gone");
@@ -153,11 +163,6 @@ static void on_channel(struct machine *machine, char *data) {
         return;
     }
     buffer_append(&machine->input, data, (size_t)got);
-    while (machine->agent.state >= AGENT_READY &&
-           (used = record_get(machine->input.data, machine->input.size, &record)) > 0) {
-        take_input(machine, &record);
-        buffer_consume(&machine->input, used);
-    }
 }
 
 static void on_qmp(struct machine *machine, char *data) {
@@ -331,6 +336,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
         struct pollfd polls[N_SOURCES];
         deadline_t wake = deadline_earlier(deadline, deadline_earlier(machine->ping_due, machine->pong_due));
 
+        take_records(machine);
         grant_credit(machine);
         if (machine->agent_fd >= 0 && machine->agent.out.size)
             write_some(machine->agent_fd, &machine->agent.out);
