@@ -104,18 +104,18 @@ static void send_exited(void) {
 
 /* Gives the kernel entropy that it counts, and has it draw from that at once (random(4)). */
 static void add_entropy(const unsigned char *bytes, size_t size) {
-    struct {
-        struct rand_pool_info info;
-        unsigned char bytes[256];
-    } pool;
+    /* struct rand_pool_info ends in an array of words of no fixed length. */
+    uint32_t pool[2 + 64];
+    struct rand_pool_info info = {0};
     int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
 
-    if (size > sizeof(pool.bytes))
-        size = sizeof(pool.bytes);
-    pool.info.entropy_count = (int)size * 8;
-    pool.info.buf_size = (int)size;
-    memcpy((unsigned char *)&pool + sizeof(pool.info), bytes, size);
-    if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool.info) < 0)
+    if (size > sizeof(pool) - sizeof(info))
+        size = sizeof(pool) - sizeof(info);
+    info.entropy_count = (int)size * 8;
+    info.buf_size = (int)size;
+    memcpy(pool, &info, sizeof(info));
+    memcpy((unsigned char *)pool + sizeof(info), bytes, size);
+    if (fd < 0 || ioctl(fd, RNDADDENTROPY, pool) < 0)
         log_line("adding entropy: %s", strerror(errno));
     if (fd >= 0) {
         (void)ioctl(fd, RNDRESEEDCRNG);

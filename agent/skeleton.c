@@ -103,7 +103,7 @@ int skeleton_make(const char *path, bool root_is_overlay, struct failure *failur
 
     if (strlen(path) >= sizeof(partial))
         return fail(failure, "the mount point %s: %s", path, strerror(ENAMETOOLONG));
-    (void)strcpy(partial, path);
+    (void)snprintf(partial, sizeof(partial), "%s", path);
     for (char *slash = partial + 1;; slash++) {
         char saved = *slash;
 
@@ -118,7 +118,7 @@ int skeleton_make(const char *path, bool root_is_overlay, struct failure *failur
         } else if (!S_ISDIR(status.st_mode)) {
             return fail(failure, "the mount point %s: %s is not a directory in the guest", path, partial);
         }
-        (void)strcpy(parent, partial);
+        (void)snprintf(parent, sizeof(parent), "%s", partial);
         *slash = saved;
         if (saved == '\0')
             return 0;

@@ -195,8 +195,8 @@ void buffer_append(struct buffer *buffer, const void *data, size_t size) {
 
     if (size)
         memcpy(end, data, size);
+    end[size] = '\0';
     buffer->size += size;
-    buffer->data[buffer->size] = '\0';
 }
 
 void buffer_append_string(struct buffer *buffer, const char *string) {

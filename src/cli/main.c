@@ -141,7 +141,7 @@ int main(int argc, char **argv) {
     if (options.help || options.version)
         return print_help(&options);
     start_log();
-    if (load_targets(&options, &config, &error) < 0)
+    if (load_targets(&options, &config, &error) < 0 || !config)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
     for (size_t i = 0; i < config->warnings.count; i++)
         (void)fprintf(stderr, "vmtest: warning: %s\n", config->warnings.items[i]);

@@ -11,25 +11,25 @@
 #include "wire/frame.h"
 
 enum agent_state {
-    AGENT_SILENT,  /* nothing has come yet */
-    AGENT_HELLO,   /* it has said hello */
-    AGENT_READY,   /* set up */
-    AGENT_EXITED,  /* the command has ended */
-    AGENT_SYNCED,  /* and everything it wrote is on the host */
-    AGENT_FAILED,  /* it could not do what it was asked; `failure` says why */
+    AGENT_SILENT, /* nothing has come yet */
+    AGENT_HELLO,  /* it has said hello */
+    AGENT_READY,  /* set up */
+    AGENT_EXITED, /* the command has ended */
+    AGENT_SYNCED, /* and everything it wrote is on the host */
+    AGENT_FAILED, /* it could not do what it was asked; `failure` says why */
 };
 
 struct agent_client {
     enum agent_state state;
     struct buffer in;
     struct buffer out;
-    char *release;    /* the guest kernel's, from the hello */
+    char *release; /* the guest kernel's, from the hello */
     char *failure;
-    bool signalled;   /* how the command ended: by a signal, or */
-    uint32_t status;  /* with this code (or signal) */
+    bool signalled;  /* how the command ended: by a signal, or */
+    uint32_t status; /* with this code (or signal) */
     uint64_t user_usec, system_usec, max_rss_kib;
-    uint64_t pongs;   /* how many have come */
-    bool heard;       /* a frame of any type has come since the caller last cleared it */
+    uint64_t pongs; /* how many have come */
+    bool heard;     /* a frame of any type has come since the caller last cleared it */
 
     /* Called for each piece of output, WIRE_STDOUT or WIRE_STDERR. */
     void (*output)(void *context, enum wire_type type, const void *data, size_t size);

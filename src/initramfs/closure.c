@@ -154,32 +154,29 @@ static int report_missing(const struct closure *closure, struct error **ret_erro
     _cleanup_free_ char *lost = strv_join(&closure->lost, ", ");
     _cleanup_free_ char *searched = strv_join(&closure->modules->searched, ", ");
     if (!closure->modules->directory)
-        return error_new(ret_error, ENOENT,
-                         "%s: no modules found for %s, and it has not built in all that a guest needs: switch on %s, or "
-                         "name the directory of its modules (`modules`); searched %s",
-                         kernel->path, kernel->release, symbols, searched);
+        return error_new(
+            ret_error, ENOENT,
+            "%s: no modules found for %s, and it has not built in all that a guest needs: switch on %s, or "
+            "name the directory of its modules (`modules`); searched %s",
+            kernel->path, kernel->release, symbols, searched);
     if (closure->lost.count > 0)
         return error_new(ret_error, ENOENT,
                          "%s: the modules of %s lack %s, which its configuration has as modules: install the package "
                          "that has them, or switch on %s; searched %s",
                          kernel->path, kernel->release, lost, symbols, searched);
-    return error_new(ret_error, ENOENT, "%s: the kernel %s %s: switch on %s%s; searched %s", kernel->path,
-                     kernel->release, closure->lacks_9p ? "has no 9p, by which a guest gets its files"
-                                                        : "lacks drivers that a guest needs",
-                     symbols,
-                     closure->lacks_9p ? ", or take the distribution's generic kernel (its cloud kernel leaves 9p out)"
-                                       : "",
-                     searched);
+    return error_new(
+        ret_error, ENOENT, "%s: the kernel %s %s: switch on %s%s; searched %s", kernel->path, kernel->release,
+        closure->lacks_9p ? "has no 9p, by which a guest gets its files" : "lacks drivers that a guest needs", symbols,
+        closure->lacks_9p ? ", or take the distribution's generic kernel (its cloud kernel leaves 9p out)" : "",
+        searched);
 }
 
 int modules_closure(const struct kernel *kernel, const struct modules *modules, bool need_overlay,
                     modules_vmlinux_fn *vmlinux, void *vmlinux_data, struct module_file **ret_files, size_t *ret_count,
                     struct error **ret_error) {
     _cleanup_(closure_deinit) struct closure closure = {.kernel = kernel, .modules = modules};
-    _cleanup_(evidence_deinit) struct evidence evidence = {.kernel = kernel,
-                                                           .modules_directory = modules->directory,
-                                                           .vmlinux = vmlinux,
-                                                           .vmlinux_data = vmlinux_data};
+    _cleanup_(evidence_deinit) struct evidence evidence = {
+        .kernel = kernel, .modules_directory = modules->directory, .vmlinux = vmlinux, .vmlinux_data = vmlinux_data};
     int r = open_kmod(&closure, ret_error);
     for (size_t i = 0; i < n_drivers && r == 0; i++)
         r = find_driver(&closure, &evidence, &drivers[i], need_overlay, ret_error);

@@ -38,7 +38,7 @@ struct index_modules {
     struct index_mapping { /* where the records are */
         void *data;
         size_t size;
-    } *mappings;
+    } * mappings;
     size_t n_mappings;
 };
 

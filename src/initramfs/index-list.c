@@ -12,8 +12,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <xxhash.h>
@@ -84,7 +84,8 @@ static void add_module(struct index_modules *modules, const char *path) {
         (struct index_module){.path = xstrdup(path), .order = SIZE_MAX, .priority = path_priority(path)};
 }
 
-static int list_directory(struct index_modules *modules, int parent, const char *name, const char *prefix, unsigned depth) {
+static int list_directory(struct index_modules *modules, int parent, const char *name, const char *prefix,
+                          unsigned depth) {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
@@ -96,8 +97,8 @@ static int list_directory(struct index_modules *modules, int parent, const char 
     while ((entry = readdir(dir))) {
         unsigned char type = entry->d_type;
         /* `build` and `source` lead into a whole source tree. */
-        if (entry->d_name[0] == '.' || (depth == 0 && (str_equal(entry->d_name, "build") ||
-                                                       str_equal(entry->d_name, "source"))))
+        if (entry->d_name[0] == '.' ||
+            (depth == 0 && (str_equal(entry->d_name, "build") || str_equal(entry->d_name, "source"))))
             continue;
         bool module = is_module_file(entry->d_name);
         if (type == DT_REG && !module)
@@ -121,8 +122,8 @@ static int list_directory(struct index_modules *modules, int parent, const char 
 /* One line of a build tree's modules.order: "a/b.ko", since Linux 6.x "a/b.o", and before 5.3 "kernel/a/b.ko". */
 static void list_order_line(struct index_modules *modules, int directory, const char *line) {
     struct stat st;
-    _cleanup_free_ char *path = str_has_suffix(line, ".o") ? xasprintf("%.*s.ko", (int)strlen(line) - 2, line)
-                                                           : xstrdup(line);
+    _cleanup_free_ char *path =
+        str_has_suffix(line, ".o") ? xasprintf("%.*s.ko", (int)strlen(line) - 2, line) : xstrdup(line);
     const char *found = path;
     if (!is_module_file(path))
         return;
@@ -201,8 +202,7 @@ static void apply_order_line(struct index_modules *modules, const char *line, si
     size_t length = strcspn(path_basename(line), ".") + (size_t)(path_basename(line) - line);
     const char *path = modules->items[low].path;
     const char *inner = str_skip_prefix(line, "kernel/");
-    if (strncmp(path, line, length) == 0 ||
-        (inner && strncmp(path, inner, length - (size_t)(inner - line)) == 0))
+    if (strncmp(path, line, length) == 0 || (inner && strncmp(path, inner, length - (size_t)(inner - line)) == 0))
         modules->items[low].order = number;
 }
 

@@ -46,8 +46,7 @@ static int append_info(const struct kmod_module *module, struct buffer *records)
     static const struct {
         const char *key;
         char kind;
-    } wanted[] = {
-        {"alias", INDEX_RECORD_ALIAS}, {"depends", INDEX_RECORD_DEPENDS}, {"softdep", INDEX_RECORD_SOFTDEP}};
+    } wanted[] = {{"alias", INDEX_RECORD_ALIAS}, {"depends", INDEX_RECORD_DEPENDS}, {"softdep", INDEX_RECORD_SOFTDEP}};
     struct kmod_list *list = NULL, *at;
     int r = kmod_module_get_info(module, &list);
     if (r < 0)
@@ -252,8 +251,8 @@ static void walk_dependencies(struct walk *walk, const struct index_module *modu
         for (const char *at = record + 1; *at; at += strcspn(at, ","), at += *at == ',') {
             _cleanup_free_ char *text = xstrndup(at, strcspn(at, ","));
             _cleanup_free_ char *name = index_module_name(text);
-            struct index_module **item = bsearch(name, walk->by_name, walk->modules->count, sizeof(struct index_module *),
-                                                 compare_name_to_item);
+            struct index_module **item =
+                bsearch(name, walk->by_name, walk->modules->count, sizeof(struct index_module *), compare_name_to_item);
             if (!item)
                 continue; /* built in */
             size_t place = (size_t)(*item - walk->modules->items);

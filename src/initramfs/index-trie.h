@@ -14,7 +14,7 @@ struct trie {
         char *key;
         char *value;
         uint32_t priority; /* of several values of a key the lowest comes first */
-    } *entries;
+    } * entries;
     size_t count;
     size_t capacity;
 };

@@ -30,6 +30,7 @@ static int write_file(const char *target, const char *name, const struct buffer 
     if (!file || fwrite(content->data ? content->data : "", 1, content->size, file) != content->size ||
         fflush(file) != 0)
         return error_errno(ret_error, errno, "cannot write %s", path);
+    /* cppcheck-suppress resourceLeak ; closed by its guard */
     return 0;
 }
 

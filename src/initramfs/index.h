@@ -15,8 +15,8 @@
 bool index_exists(const char *directory);
 
 /*
- * Gives the directory that holds the index of `directory`, CACHE/modules/KEY/index, and builds it first when it is not there
- * yet. Without a writable cache it is a new private directory and *ret_temporary is true: index_remove() it. In a
+ * Gives the directory that holds the index of `directory`, CACHE/modules/KEY/index, and builds it first when it is not
+ * there yet. Without a writable cache it is a new private directory and *ret_temporary is true: index_remove() it. In a
  * build tree the modules are those of its modules.order.
  */
 int index_build(const char *directory, const char *release, bool build_tree, const char *cache_directory,

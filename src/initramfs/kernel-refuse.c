@@ -56,8 +56,8 @@ static const struct machine {
     unsigned machine;
     const char *name;
 } machines[] = {
-    {EM_X86_64, "x86_64"}, {EM_AARCH64, "aarch64"}, {EM_S390, "s390x"},     {EM_RISCV, "riscv64"},
-    {EM_386, "i386"},      {EM_ARM, "32-bit ARM"},  {EM_PPC64, "ppc64"},    {EM_PPC, "32-bit PowerPC"},
+    {EM_X86_64, "x86_64"}, {EM_AARCH64, "aarch64"}, {EM_S390, "s390x"},   {EM_RISCV, "riscv64"},
+    {EM_386, "i386"},      {EM_ARM, "32-bit ARM"},  {EM_PPC64, "ppc64"},  {EM_PPC, "32-bit PowerPC"},
     {EM_MIPS, "MIPS"},     {EM_SPARCV9, "sparc64"}, {258, "loongarch64"},
 };
 
@@ -68,7 +68,7 @@ const char *kernel_machine_name(unsigned machine) {
     return NULL;
 }
 
-/* The machine of a PE file, as the EFI stubs of arm64, RISC-V and LoongArch kernels have it; NULL: no PE file. */
+/* The machine of a PE file, as kernels of arm64, RISC-V and LoongArch that EFI can start have it; NULL: no PE file. */
 static const char *pe_machine(const unsigned char *data, size_t size) {
     if (size < 0x40 || memcmp(data, "MZ", 2) != 0)
         return NULL;
@@ -154,8 +154,8 @@ static int refuse_compressed(const char *path, const char *name, const char *dat
         if (!inner && elf_is_elf(head.data, head.size))
             return refuse_compressed_elf(path, name, &head, ret_error);
     }
-    _cleanup_free_ char *what = inner ? xasprintf("%s, compressed with %s", inner, name)
-                                      : xasprintf("a file compressed with %s", name);
+    _cleanup_free_ char *what =
+        inner ? xasprintf("%s, compressed with %s", inner, name) : xasprintf("a file compressed with %s", name);
     return refuse_other(path, what, "decompress it first, and give the kernel in it", ret_error);
 }
 

@@ -167,8 +167,9 @@ static int read_bzimage(struct kernel *kernel, struct error **ret_error) {
     if (setup_size > kernel->size || setup_size + system_size > kernel->size + 15)
         return error_truncated(kernel->path, "a bzImage", ret_error);
     if (protocol < 0x20c || !(get_le(map, HEADER_XLOADFLAGS, 2) & XLF_KERNEL_64))
-        return error_new(ret_error, ENOTSUP, "%s: this is a 32-bit x86 kernel, and this vmtest boots %s: give a %s kernel",
-                         kernel->path, kernel_native_arch(), kernel_native_arch());
+        return error_new(ret_error, ENOTSUP,
+                         "%s: this is a 32-bit x86 kernel, and this vmtest boots %s: give a %s kernel", kernel->path,
+                         kernel_native_arch(), kernel_native_arch());
     kernel->format = KERNEL_BZIMAGE;
     kernel->arch = "x86_64";
 

@@ -16,10 +16,10 @@
 typedef void modules_notice_fn(void *data, const char *line);
 
 struct modules {
-    char *directory;  /* absolute, what is to be /lib/modules/RELEASE; NULL: none found */
-    char *index;      /* the directory with the modules.* files that were built; NULL: `directory` has its own */
-    bool temporary;   /* `index` is private and goes with modules_deinit() */
-    bool build_tree;  /* `directory` is the top of a kernel build tree */
+    char *directory;      /* absolute, what is to be /lib/modules/RELEASE; NULL: none found */
+    char *index;          /* the directory with the modules.* files that were built; NULL: `directory` has its own */
+    bool temporary;       /* `index` is private and goes with modules_deinit() */
+    bool build_tree;      /* `directory` is the top of a kernel build tree */
     struct strv searched; /* every directory that was looked at */
 };
 
@@ -31,8 +31,8 @@ struct modules {
  * directory. `notice` may be NULL. *ret is released with modules_deinit().
  */
 int modules_find(const struct kernel *kernel, const char *explicit_directory, const char *cache_directory,
-                 modules_notice_fn *notice, void *notice_data, struct modules *ret,
-                 struct error **ret_error) _must_check_;
+                 modules_notice_fn *notice, void *notice_data, struct modules *ret, struct error **ret_error)
+    _must_check_;
 void modules_deinit(struct modules *modules);
 #define _cleanup_modules_ _cleanup_(modules_deinit)
 

@@ -105,6 +105,8 @@ static int vcpu_reset(struct vcpu *vcpu) {
     struct kvm_regs regs = {.rip = CODE_ADDRESS, .rflags = 2};
     struct kvm_sregs sregs;
 
+    if (!vcpu->memory)
+        return -ENOMEM;
     memcpy(vcpu->memory, code, sizeof(code));
     if (ioctl(vcpu->cpu, KVM_GET_SREGS, &sregs) < 0)
         return -errno;
@@ -143,7 +145,7 @@ static int vcpu_measure(struct vcpu *vcpu, const char *device, struct error **re
     uint64_t best = UINT64_MAX;
 
     for (unsigned i = 0; i < TRIES && best > LIMIT_NSEC; i++) {
-        uint64_t nsec;
+        uint64_t nsec = UINT64_MAX;
         int r = vcpu_time_loop(vcpu, &nsec);
 
         if (r < 0)

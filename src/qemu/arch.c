@@ -14,6 +14,8 @@ static const struct arch arches[] = {
         .console = "ttyS0",
         /* The timer check fails now and then on a loaded host that emulates, and the kernel panics over it. */
         .kernel_args = "no_timer_check",
+        /* The crypto self-tests take a quarter of an emulated boot; `cryptomgr.notests=0` brings them back. */
+        .kernel_args_tcg = " cryptomgr.notests",
         .pvpanic = "pvpanic",
     },
 };

@@ -6,13 +6,14 @@
 #include <stdbool.h>
 
 struct arch {
-    const char *name;        /* as in vmtest.toml and uname -m */
-    const char *qemu;        /* QEMU's program */
-    const char *machine;     /* value of -M */
-    const char *cpu_tcg;     /* value of -cpu when emulated */
-    const char *console;     /* kernel's name of the first serial port */
-    const char *kernel_args; /* what this architecture wants in addition */
-    const char *pvpanic;     /* device that reports a panic, or NULL */
+    const char *name;            /* as in vmtest.toml and uname -m */
+    const char *qemu;            /* QEMU's program */
+    const char *machine;         /* value of -M */
+    const char *cpu_tcg;         /* value of -cpu when emulated */
+    const char *console;         /* kernel's name of the first serial port */
+    const char *kernel_args;     /* what this architecture wants in addition */
+    const char *kernel_args_tcg; /* and what only an emulated guest gets */
+    const char *pvpanic;         /* device that reports a panic, or NULL */
 };
 
 /* The row of `name`, or NULL. */

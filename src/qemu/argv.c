@@ -20,7 +20,8 @@ char *qemu_kernel_command_line(const struct qemu_config *config) {
      * loglevel=5 shows warnings and everything worse on the console; the rest would cost seconds on an emulated serial
      * port. panic=0 keeps a panicked guest where it is, so that pvpanic can report it. The user's come last and win.
      */
-    return xasprintf("console=%s loglevel=5 panic=0 %s%s%s", config->arch->console, config->arch->kernel_args,
+    return xasprintf("console=%s loglevel=5 panic=0 %s%s%s%s", config->arch->console, config->arch->kernel_args,
+                     config->accel == ACCEL_TCG ? config->arch->kernel_args_tcg : "",
                      str_empty(config->kernel_args) ? "" : " ", config->kernel_args ? config->kernel_args : "");
 }
 
@@ -37,8 +38,7 @@ static void add_machine(const struct qemu_config *config, struct strv *argv) {
     add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(argv, "-name", "vmtest,debug-threads=on");
     strv_append(argv, "-machine");
-    strv_append_printf(argv, "%s,accel=%s,usb=off,vmport=off", config->arch->machine,
-                       accel_name(config->accel));
+    strv_append_printf(argv, "%s,accel=%s,usb=off,vmport=off", config->arch->machine, accel_name(config->accel));
     add(argv, "-cpu", config->cpu);
     strv_append(argv, "-smp");
     strv_append_printf(argv, "%u", config->num_cpus);

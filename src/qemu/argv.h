@@ -17,12 +17,12 @@ struct qemu_share {
 struct qemu_config {
     const struct arch *arch;
     enum accel accel;
-    const char *program;  /* QEMU's path */
-    const char *cpu;      /* value of -cpu */
+    const char *program; /* QEMU's path */
+    const char *cpu;     /* value of -cpu */
     unsigned num_cpus;
-    uint64_t memory;      /* bytes */
-    const char *kernel;   /* path, usually /proc/self/fd/N */
-    const char *initrd;   /* path */
+    uint64_t memory;         /* bytes */
+    const char *kernel;      /* path, usually /proc/self/fd/N */
+    const char *initrd;      /* path */
     const char *kernel_args; /* the user's, appended; or NULL */
     const struct qemu_share *shares;
     size_t n_shares;

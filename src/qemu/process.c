@@ -115,7 +115,7 @@ int qemu_process_start(const struct strv *argv, const int *keep, size_t n_keep, 
 
     struct qemu_process process = {.pid = pid, .output_fd = -1};
     process.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    result_write = fd_close(result_write);
+    (void)close(TAKE_FD(result_write));
     int r = process.pidfd < 0 ? -errno : read_exec_result(result_read);
     if (r == 0)
         r = fd_set_nonblocking(output_read);

@@ -10,8 +10,8 @@
 
 struct qemu_process {
     pid_t pid;
-    int pidfd;      /* readable once QEMU has ended */
-    int output_fd;  /* what QEMU itself prints, standard output and error together; non-blocking */
+    int pidfd;     /* readable once QEMU has ended */
+    int output_fd; /* what QEMU itself prints, standard output and error together; non-blocking */
 };
 
 /*

@@ -13,12 +13,12 @@
 #include "base/str.h"
 
 struct qmp {
-    struct buffer in;    /* an unfinished line */
-    bool greeted;        /* the greeting has come */
-    int version[3];      /* QEMU's major, minor and micro version, from the greeting */
-    char *shutdown;      /* reason of the SHUTDOWN event ("guest-reset", ...), or NULL */
-    bool panicked;       /* GUEST_PANICKED or GUEST_CRASHLOADED was seen */
-    char *failure;       /* description of an error reply, or NULL */
+    struct buffer in; /* an unfinished line */
+    bool greeted;     /* the greeting has come */
+    int version[3];   /* QEMU's major, minor and micro version, from the greeting */
+    char *shutdown;   /* reason of the SHUTDOWN event ("guest-reset", ...), or NULL */
+    bool panicked;    /* GUEST_PANICKED or GUEST_CRASHLOADED was seen */
+    char *failure;    /* description of an error reply, or NULL */
 };
 
 /* The longest line that is accepted. */

@@ -303,8 +303,8 @@ void worker_run(const struct target *target, const struct worker_options *option
 int worker_start(const struct target *target, const struct worker_options *options, pid_t *ret_pid, int *ret_channel,
                  struct error **ret_error) {
     pid_t parent = getpid();
-    int ours;
-    int theirs;
+    int ours = -1;
+    int theirs = -1;
     int r;
 
     r = make_socket(&ours, &theirs, ret_error);
