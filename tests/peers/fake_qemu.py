@@ -1,0 +1,714 @@
+#!/usr/bin/python3 -IS
+# SPDX-License-Identifier: Apache-2.0
+"""A QEMU that plays a part: speaks QMP and the agent's protocol (src/wire/frame.h) over the descriptors that vmtest
+passes, as a scenario tells it to.
+
+FAKE_QEMU_SCENARIO names the scenario; the word `fake=NAME` on the kernel's command line does so for one target.
+FAKE_QEMU_DIR is a directory for what the test wants to know:
+
+    pid        our process id
+    faults     what vmtest did against the protocol, one a line; a test expects that the file is not there
+    NAME       made by note(NAME): a point that the scenario has reached, with its figures
+
+and for what the test tells us: wait_for(NAME) waits until the test has made the file NAME.
+
+Nothing here ends by itself because vmtest has gone: that QEMU is gone within its time is what the tests look at. An
+alarm after two minutes keeps a failed test from leaving a process behind.
+"""
+import os
+import random
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+(HELLO, SETUP, READY, FAILED, EXEC, STDOUT, STDERR, STDIN, CREDIT, WINDOW, SIGNAL, EXITED, PING, PONG, POWEROFF, LOG,
+ SYNC, SYNCED) = range(1, 19)
+DATA_MAX = 64 << 10
+CREDIT_MAX = 1 << 20
+PANIC = b"[    4.2] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"
+DIRECTORY = os.environ["FAKE_QEMU_DIR"]
+
+
+def note(name, text=""):
+    path = f"{DIRECTORY}/{name}"
+    with open(path + ".new", "w") as file:
+        file.write(str(text))
+    os.rename(path + ".new", path)
+
+
+def wait_for(name):
+    while not os.path.exists(f"{DIRECTORY}/{name}"):
+        time.sleep(0.02)
+
+
+def fault(text):
+    with open(f"{DIRECTORY}/faults", "a") as file:
+        file.write(text + "\n")
+    os._exit(99)
+
+
+def hang():
+    while True:
+        time.sleep(60)
+
+
+def frame(kind, payload=b""):
+    return struct.pack("<II", len(payload), kind) + payload
+
+
+def string(text):
+    data = text if isinstance(text, bytes) else text.encode()
+    return struct.pack("<I", len(data)) + data
+
+
+def hello(version=1, release="6.1.0-fake", file_systems=("9p", "overlay")):
+    return frame(HELLO, struct.pack("<I", version) + string(release) + struct.pack("<I", len(file_systems))
+                 + b"".join(string(name) for name in file_systems))
+
+
+def exited(kind, status):
+    return frame(EXITED, struct.pack("<IIQQQ", kind, status, 1000, 2000, 3000))
+
+
+class Reader:
+    """A payload; a field that is not there is a fault of vmtest's."""
+
+    def __init__(self, what, payload):
+        self.what, self.payload, self.offset = what, payload, 0
+
+    def take(self, size):
+        if self.offset + size > len(self.payload):
+            fault(f"{self.what}: cut short")
+        self.offset += size
+        return self.payload[self.offset - size:self.offset]
+
+    def number(self, form):
+        return struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))[0]
+
+    def bytes(self):
+        return self.take(self.number("I"))
+
+    def list(self, entry):
+        return [entry() for _ in range(self.number("I"))]
+
+    def done(self):
+        if self.offset != len(self.payload):
+            fault(f"{self.what}: {len(self.payload) - self.offset} bytes too many")
+
+
+class Qmp:
+    """QEMU's monitor. Replies to each command from a thread, as QEMU does beside the guest."""
+
+    def __init__(self, sock):
+        self.sock = sock
+
+    def send(self, text):
+        try:
+            self.sock.sendall(text.encode() if isinstance(text, str) else text)
+        except OSError:
+            pass
+
+    def greet(self, major=7, minor=2, micro=19):
+        self.send('{"QMP": {"version": {"qemu": {"micro": %d, "minor": %d, "major": %d}, "package": ""}, '
+                  '"capabilities": ["oob"]}}\r\n' % (micro, minor, major))
+
+    def event(self, name, data="{}"):
+        self.send('{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "%s", "data": %s}\r\n' % (name, data))
+
+    def serve(self, reply='{"return": {}}\r\n'):
+        def run():
+            for line in self.sock.makefile("rb"):
+                if b'"execute"' not in line:
+                    fault(f"QMP: {line!r}")
+                self.send(reply)
+
+        threading.Thread(target=run, daemon=True).start()
+
+
+class Fake:
+    def __init__(self, argv):
+        self.argv = argv
+        descriptors = {}
+        for option, value in zip(argv, argv[1:]):
+            if option == "-chardev":
+                fields = dict(field.split("=", 1) for field in value.split(",") if "=" in field)
+                descriptors[fields["id"]] = int(fields["fd"])
+        self.qmp = Qmp(socket.socket(fileno=descriptors["qmp"]))
+        self.agent = socket.socket(fileno=descriptors["agent"])
+        self.console = socket.socket(fileno=descriptors["console"])
+        self.unread = b""
+        self.credit = 0
+        self.sent = 0
+        self.signals = []
+        self.command = []
+        self.environment = {}
+        self.mounts = []
+        self.answer_pings = True
+
+    def option(self, name):
+        return self.argv[self.argv.index(name) + 1]
+
+    # The agent's port.
+
+    def send(self, data):
+        """All of it, whatever vmtest does meanwhile; a vmtest that is gone ends nothing here."""
+        try:
+            self.agent.sendall(data)
+        except OSError:
+            hang()
+
+    def receive(self, timeout=None):
+        """The next frame as (type, payload), None when none comes within the time."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            if len(self.unread) >= 8:
+                size, kind = struct.unpack("<II", self.unread[:8])
+                if size > 4 << 20 or not 1 <= kind <= SYNCED:
+                    fault(f"a frame of type {kind} and {size} bytes")
+                if len(self.unread) >= 8 + size:
+                    payload, self.unread = self.unread[8:8 + size], self.unread[8 + size:]
+                    return kind, payload
+            left = None if end is None else max(0, end - time.monotonic())
+            if not select.select([self.agent], [], [], left)[0]:
+                return None
+            try:
+                data = self.agent.recv(1 << 16)
+            except OSError:
+                data = b""
+            if not data:
+                hang()
+            self.unread += data
+
+    def handle(self, kind, payload):
+        """What may come at any time; False for all else."""
+        reader = Reader(f"frame {kind}", payload)
+        if kind == PING:
+            cookie = reader.number("Q")
+            reader.done()
+            if self.answer_pings:
+                self.send(frame(PONG, struct.pack("<Q", cookie)))
+            note("pinged")
+        elif kind == CREDIT:
+            self.credit += reader.number("Q")
+            reader.done()
+            if self.credit > CREDIT_MAX:
+                fault(f"a credit of {self.credit} bytes is outstanding")
+        elif kind == SIGNAL:
+            self.signals.append(reader.number("I"))
+            reader.done()
+            note("signalled", " ".join(map(str, self.signals)))
+        else:
+            return False
+        return True
+
+    def expect(self, wanted, timeout=None):
+        """The payload of the next frame, which is of this type; None when the time runs out."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            got = self.receive(None if end is None else max(0, end - time.monotonic()))
+            if got is None:
+                return None
+            kind, payload = got
+            if kind == wanted:
+                return payload
+            if not self.handle(kind, payload):
+                fault(f"a frame of type {kind} where {wanted} was expected")
+
+    def listen(self, seconds):
+        """Handles frames for that long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            got = self.receive(left)
+            if got and not self.handle(*got):
+                fault(f"a frame of type {got[0]} during the command")
+
+    def take_setup(self):
+        reader = Reader("setup", self.expect(SETUP))
+        if abs(reader.number("Q") - time.time()) > 600 or reader.number("I") >= 10**9:
+            fault("setup: the wall clock is wrong")
+        if len(reader.bytes()) < 16:
+            fault("setup: too little entropy")
+        reader.bytes()
+        if reader.number("I") > 2:
+            fault("setup: no such mode of the root")
+        self.mounts = reader.list(lambda: (reader.number("I"), reader.number("I"), reader.bytes(), reader.bytes(),
+                                           reader.bytes()))
+        reader.done()
+        if not self.mounts or self.mounts[0][0] != 0 or self.mounts[0][4] != b"/":
+            fault("setup: the first mount is not the root")
+
+    def take_exec(self):
+        reader = Reader("exec", self.expect(EXEC))
+        reader.number("I")
+        self.credit = reader.number("Q")
+        reader.number("I")
+        reader.number("I")
+        reader.bytes()
+        self.command = [word.decode() for word in reader.list(reader.bytes)]
+        self.environment = dict(word.partition(b"=")[::2] for word in reader.list(reader.bytes))
+        reader.done()
+        if self.credit > CREDIT_MAX:
+            fault(f"exec: a credit of {self.credit} bytes")
+
+    def output(self, kind, data):
+        """One frame of output, once there is credit for it."""
+        while self.credit < len(data):
+            note("waiting", self.sent)
+            if not self.handle(*self.receive()):
+                fault("an unexpected frame during the command")
+        self.credit -= len(data)
+        self.sent += len(data)
+        self.send(frame(kind, data))
+
+    # The stages, as a good guest passes them.
+
+    def greet(self):
+        self.qmp.greet()
+        self.qmp.serve()
+
+    def boot(self):
+        self.greet()
+        self.console.sendall(b"[    0.1] a fake kernel boots\r\n")
+        self.send(hello())
+
+    def set_up(self):
+        self.boot()
+        self.take_setup()
+        self.send(frame(READY))
+
+    def run(self):
+        self.set_up()
+        self.take_exec()
+        note("running")
+
+    def finish(self, status=0, kind=0):
+        self.send(exited(kind, status))
+        if self.expect(SYNC) is not None:
+            self.send(frame(SYNCED))
+        hang()
+
+
+SCENARIOS = {}
+
+
+def scenario(function):
+    SCENARIOS[function.__name__] = function
+    return function
+
+
+# How a command ends.
+
+@scenario
+def passes(fake):
+    fake.run()
+    fake.finish()
+
+
+@scenario
+def as_told(fake):
+    """The command says what happens: `exit N`, `signal N`, `hang`."""
+    fake.run()
+    word, _, number = " ".join(fake.command).partition(" ")
+    if word == "hang":
+        note("hanging", os.getpid())
+        fake.expect(POWEROFF)
+    fake.finish(int(number or 0), 1 if word == "signal" else 0)
+
+
+@scenario
+def environment(fake):
+    """Gives the command's words and one variable back on standard output."""
+    fake.run()
+    fake.output(STDOUT, repr(fake.command).encode() + b"\n" + fake.environment.get(b"PEERS_TEST", b"-"))
+    fake.finish()
+
+
+@scenario
+def exits_and_hangs(fake):
+    """Says that the command has ended, then nothing, and no signal but SIGKILL ends it."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    fake.run()
+    fake.finish(3)
+
+
+@scenario
+def exits_and_never_syncs(fake):
+    fake.run()
+    fake.send(exited(0, 0))
+    hang()
+
+
+@scenario
+def exits_and_qemu_goes(fake):
+    fake.run()
+    fake.send(exited(0, 0))
+    fake.expect(SYNC)
+    sys.exit(0)
+
+
+# QEMU itself.
+
+@scenario
+def qemu_exits_at_once(fake):
+    print("qemu-system-x86_64: -device nonsense: 'nonsense' is not a valid device model name", file=sys.stderr)
+    sys.exit(1)
+
+
+@scenario
+def qemu_exits_without_a_word(fake):
+    sys.exit(0)
+
+
+@scenario
+def qemu_asserts(fake):
+    fake.run()
+    print("qemu-system-x86_64: ../hw/virtio/virtio.c:1: fake_fn: Assertion `false' failed.", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGABRT)
+
+
+@scenario
+def qemu_is_killed_before_hello(fake):
+    fake.greet()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@scenario
+def qemu_is_killed_after_hello(fake):
+    fake.run()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@scenario
+def qemu_crashes(fake):
+    fake.run()
+    fake.output(STDOUT, b"the last words of the command\n")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@scenario
+def qemu_floods_its_stderr(fake):
+    fake.greet()
+    for _ in range(64):
+        os.write(2, b"w" * 65536 + b"\n")
+    os.write(2, b"the reason\n")
+    sys.exit(1)
+
+
+# QMP.
+
+@scenario
+def qmp_is_too_old(fake):
+    fake.qmp.greet(6, 2, 0)
+    fake.qmp.serve()
+    hang()
+
+
+@scenario
+def qmp_sends_garbage(fake):
+    fake.qmp.send("SeaBIOS (version 1.16.2)\n")
+    hang()
+
+
+@scenario
+def qmp_sends_garbage_during_the_command(fake):
+    fake.run()
+    fake.qmp.send("\0\1\2 nonsense\n")
+    hang()
+
+
+@scenario
+def qmp_sends_a_line_without_end(fake):
+    for _ in range(64):
+        fake.qmp.send(" " * 65536)
+    hang()
+
+
+@scenario
+def qmp_never_greets(fake):
+    fake.send(hello())
+    fake.take_setup()
+    fake.send(frame(READY))
+    fake.take_exec()
+    fake.finish()
+
+
+@scenario
+def qmp_closes(fake):
+    fake.run()
+    fake.qmp.sock.shutdown(socket.SHUT_RDWR)
+    fake.qmp.sock.close()
+    fake.listen(0.5)
+    fake.finish()
+
+
+@scenario
+def qmp_sends_events_in_between(fake):
+    fake.qmp.event("NIC_RX_FILTER_CHANGED", '{"name": "n0", "path": "/machine"}')
+    fake.qmp.greet()
+    fake.qmp.serve('{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}\r\n'
+                   '{"return": {}}\r\n{"event": "VSERPORT_CHANGE", "data": {"open": true, "id": "x"}}\n')
+    for byte in b'{"event": "RTC_CHANGE", "data": {"offset": 3, "qom-path": "/machine"}}\n':
+        fake.qmp.send(bytes([byte]))
+    fake.send(hello())
+    fake.take_setup()
+    fake.qmp.event("BALLOON_CHANGE", '{"actual": 1}')
+    fake.send(frame(READY))
+    fake.take_exec()
+    fake.qmp.send('{"error": {"class": "CommandNotFound", "desc": "never asked for"}}\n')
+    fake.finish()
+
+
+@scenario
+def guest_powers_off(fake):
+    fake.run()
+    fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-shutdown"}')
+    sys.exit(0)
+
+
+@scenario
+def guest_reboots(fake):
+    fake.run()
+    fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-reset"}')
+    sys.exit(0)
+
+
+@scenario
+def guest_powers_off_in_boot(fake):
+    fake.greet()
+    fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-shutdown"}')
+    sys.exit(0)
+
+
+# The agent.
+
+def malformed(data, stage="boot"):
+    def run(fake):
+        if stage == "boot":
+            fake.greet()
+        elif stage == "setup":
+            fake.boot()
+            fake.take_setup()
+        else:
+            fake.run()
+        fake.send(data)
+        hang()
+    return run
+
+
+SCENARIOS.update({
+    "hello_is_malformed": malformed(frame(HELLO, b"\1\0\0\0\377\0\0\0x")),
+    "hello_is_of_another_version": malformed(hello(version=99)),
+    "garbage_before_hello": malformed(b"GET / HTTP/1.1\r\n\r\n"),
+    "garbage_in_setup": malformed(b"\xde\xad\xbe\xef" * 16, "setup"),
+    "garbage_during_the_command": malformed(b"GET / HTTP/1.1\r\n\r\n", "command"),
+    "frame_of_4_gb_before_hello": malformed(struct.pack("<II", 0xffffffff, HELLO)),
+    "frame_of_4_gb_during_the_command": malformed(struct.pack("<II", 0xffffffff, STDOUT) + b"x" * 65536, "command"),
+    "output_before_ready": malformed(frame(STDOUT, b"early"), "setup"),
+    "hello_twice": malformed(hello(), "command"),
+    "exit_status_is_malformed": malformed(exited(7, 7), "command"),
+    "setup_fails": malformed(frame(FAILED, string("cannot mount the root over 9p: No such device")), "setup"),
+    "exec_fails": malformed(frame(FAILED, string("cannot run 'prog': No such file or directory")), "command"),
+})
+
+
+@scenario
+def half_a_frame_then_the_end(fake):
+    fake.run()
+    fake.send(frame(STDOUT, b"x" * 1000)[:500])
+    fake.agent.shutdown(socket.SHUT_RDWR)
+    fake.agent.close()
+    hang()
+
+
+@scenario
+def port_closes_after_hello(fake):
+    fake.boot()
+    fake.take_setup()
+    fake.agent.shutdown(socket.SHUT_RDWR)
+    fake.agent.close()
+    hang()
+
+
+@scenario
+def port_closes_before_hello(fake):
+    fake.greet()
+    fake.agent.shutdown(socket.SHUT_RDWR)
+    fake.agent.close()
+    hang()
+
+
+# Time.
+
+@scenario
+def boot_is_silent(fake):
+    fake.greet()
+    hang()
+
+
+@scenario
+def setup_is_silent(fake):
+    fake.boot()
+    fake.take_setup()
+    hang()
+
+
+@scenario
+def boot_floods_the_console(fake):
+    fake.greet()
+    data = b"".join(b"[%9d.0] the console never ends\r\n" % i for i in range(2000))
+    while True:
+        try:
+            fake.console.sendall(data)
+        except OSError:
+            hang()
+
+
+@scenario
+def command_ignores_signals(fake):
+    fake.run()
+    fake.output(STDOUT, b"still here\n")
+    fake.expect(POWEROFF)
+
+
+@scenario
+def command_honours_signals(fake):
+    fake.run()
+    while not fake.signals:
+        if not fake.handle(*fake.receive()):
+            fault("an unexpected frame during the command")
+    fake.output(STDOUT, b"signal %d\n" % fake.signals[0])
+    fake.finish(fake.signals[0], 1)
+
+
+# Output.
+
+@scenario
+def odd_output(fake):
+    """Random bytes in frames of odd sizes, both streams in turn, over a port that cuts them anywhere."""
+    fake.run()
+    chance = random.Random(int(fake.command[0]))
+    streams = {kind: bytearray(chance.randbytes(300_000)) for kind in (STDOUT, STDERR)}
+    for kind, data in streams.items():
+        note("stdout" if kind == STDOUT else "stderr", data.hex())
+    fake.credit -= sum(map(len, streams.values()))
+    pieces = b""
+    while any(streams.values()):
+        kind = chance.choice([kind for kind, data in streams.items() if data])
+        size = chance.choice([0, 1, 2, 3, 7, 100, 4095, 4096, 4097, 65536])
+        piece = bytes(streams[kind][:size])
+        del streams[kind][:size]
+        pieces += frame(kind, piece)
+    while pieces:
+        size = chance.choice([1, 5, 8, 9, 1000, 70000])
+        fake.send(pieces[:size])
+        pieces = pieces[size:]
+    fake.finish()
+
+
+def patterned(total):
+    """The bytes of a big output, 64 KiB at a time; the tests make the same."""
+    block = bytes(range(256)) * 256
+    for number in range(total // DATA_MAX):
+        yield struct.pack("<Q", number) + block[8:]
+
+
+@scenario
+def much_output(fake):
+    """50 MB within the credit, then waits until the test has looked."""
+    fake.run()
+    wait_for("go")
+    for piece in patterned(50 << 20):
+        fake.output(STDOUT, piece)
+    note("sent", fake.sent)
+    wait_for("looked")
+    fake.finish()
+
+
+@scenario
+def output_beyond_the_credit(fake):
+    """Sends as fast as the port takes it, whatever was granted."""
+    fake.run()
+    wait_for("go")
+    total = 0
+    for piece in patterned(192 << 20):
+        fake.send(frame(STDOUT, piece))
+        total += len(piece)
+        note("sent", total)
+    note("done")
+    hang()
+
+
+@scenario
+def endless_output(fake):
+    fake.run()
+    while True:
+        fake.output(STDOUT, b"y\n" * 512)
+
+
+# Panics.
+
+@scenario
+def panic_with_pvpanic(fake):
+    fake.run()
+    fake.answer_pings = False
+    fake.console.sendall(PANIC.replace(b"Attempted to kill init! exitcode=0x00000100", b"sysrq triggered crash"))
+    fake.qmp.event("GUEST_PANICKED", '{"action": "pause"}')
+    hang()
+
+
+@scenario
+def panic_without_pvpanic(fake):
+    """The agent answers no more; the console goes on for ever."""
+    fake.run()
+    fake.console.sendall(PANIC)
+    while True:
+        fake.console.sendall(b"[    5.0] and on\r\n")
+        time.sleep(0.1)
+
+
+@scenario
+def panic_before_hello(fake):
+    fake.greet()
+    for byte in PANIC + b"[    4.3] CPU: 0 PID: 1 Comm: init\r\n":
+        fake.console.sendall(bytes([byte]))
+    hang()
+
+
+@scenario
+def panic_that_ends_qemu(fake):
+    fake.run()
+    fake.console.sendall(PANIC)
+    fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-reset"}')
+    sys.exit(0)
+
+
+@scenario
+def panic_is_only_a_line(fake):
+    """Somebody wrote a panic's line to /dev/kmsg, and the command goes on well beyond any grace."""
+    fake.run()
+    fake.console.sendall(PANIC)
+    end = time.monotonic() + 20
+    while not os.path.exists(f"{DIRECTORY}/pinged") and time.monotonic() < end:
+        fake.listen(0.1)
+    fake.listen(4)
+    fake.finish()
+
+
+def main():
+    signal.alarm(120)
+    note("pid", os.getpid())
+    fake = Fake(sys.argv)
+    name = os.environ["FAKE_QEMU_SCENARIO"]
+    for word in fake.option("-append").split():
+        if word.startswith("fake="):
+            name = word[len("fake="):]
+    SCENARIOS[name](fake)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time that runs out, in the boot and in the command."""
+import subprocess
+
+
+def test_a_boot_without_hello_times_out(bench):
+    finished = bench.run_json("boot_is_silent", "--boot-timeout", "1").expect(
+        124, "timeout", "the boot took longer than 1 s", "boot_timeout")
+    assert finished["stage"] == "boot"
+
+
+def test_a_setup_that_never_ends_counts_as_boot(bench):
+    finished = bench.run_json("setup_is_silent", "--boot-timeout", "1").expect(124, "timeout", "boot_timeout")
+    assert finished["stage"] == "setup"
+
+
+def test_a_console_that_is_flooded_does_not_stop_the_clock(bench):
+    finished = bench.run_json("boot_floods_the_console", "--boot-timeout", "1").expect(124, "timeout", "boot_timeout")
+    assert "the console never ends" in finished["console"]
+    assert len(finished["console"]) < 1 << 20
+
+
+def test_a_flood_that_nobody_reads_does_not_stop_the_clock(bench):
+    """Standard error is a pipe that is full: the flood's lines go nowhere, yet the run ends once it is read."""
+    process = bench.start("boot_floods_the_console", "--boot-timeout", "1")
+    bench.wait_for_note("pid", process)
+    try:
+        process.wait(3)
+    except subprocess.TimeoutExpired:
+        pass
+    result = bench.finish(process)
+    assert result.status == 124
+    assert b"boot_timeout" in result.stderr
+
+
+def test_a_command_that_ignores_sigterm_times_out_all_the_same(bench):
+    result = bench.run_json("command_ignores_signals", "--timeout", "1")
+    result.expect(124, "timeout", "the command took longer than 1 s", "(timeout)")
+    assert result.output("stdout") == b"still here\n"
+    assert bench.note("signalled").split()[0] == "15"
+
+
+def test_a_command_that_ends_on_sigterm_has_timed_out_and_its_last_output_is_kept(bench):
+    result = bench.run_json("command_honours_signals", "--timeout", "1")
+    result.expect(124, "timeout", "the command took longer than 1 s")
+    assert bench.note("signalled") == "15"
+    assert result.output("stdout") == b"signal 15\n"
+
+
+def test_a_command_within_its_time_passes(bench):
+    bench.run_json("passes", "--timeout", "1h", "--boot-timeout", "1h").expect(0, "pass")

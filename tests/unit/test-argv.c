@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* QEMU's command line against vectors that were read through by a person. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "qemu/argv.h"
+
+/* The part that does not depend on what is run. */
+#define MACHINE(accel, cpu, cpus, memory)                                                                              \
+    "-nodefaults", "-no-user-config", "-display", "none", "-sandbox",                                                  \
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-name", "vmtest,debug-threads=on", \
+        "-machine", "q35,accel=" accel ",usb=off,vmport=off", "-cpu", cpu, "-smp", cpus, "-m", "size=" memory,         \
+        "-action", "panic=pause,reboot=shutdown,shutdown=poweroff"
+#define CHANNELS(qmp, console, agent)                                                                                  \
+    "-chardev", "socket,id=qmp,fd=" qmp, "-mon", "chardev=qmp,mode=control", "-chardev",                               \
+        "socket,id=console,fd=" console, "-serial", "chardev:console", "-device", "virtio-serial-pci,id=serial",       \
+        "-chardev", "socket,id=agent,fd=" agent, "-device",                                                            \
+        "virtserialport,bus=serial.0,chardev=agent,name=org.vmtest.agent.0", "-device", "virtio-rng-pci", "-device",   \
+        "pvpanic"
+
+static void check(const struct qemu_config *config, const char *const *expected) {
+    _cleanup_strv_ struct strv argv = {0};
+
+    qemu_argv(config, &argv);
+    for (size_t i = 0; i < argv.count && expected[i]; i++)
+        assert_string_equal(argv.items[i], expected[i]);
+    assert_null(argv.items[argv.count]);
+    assert_null(expected[argv.count]);
+}
+
+static struct qemu_config emulated(void) {
+    return (struct qemu_config){
+        .arch = arch_find("x86_64"),
+        .accel = ACCEL_TCG,
+        .program = "/usr/bin/qemu-system-x86_64",
+        .cpu = "max",
+        .num_cpus = 2,
+        .memory = UINT64_C(4) << 30,
+        .kernel = "/proc/self/fd/8",
+        .initrd = "/proc/self/fd/9",
+        .qmp_fd = 10,
+        .agent_fd = 11,
+        .console_fd = 12,
+    };
+}
+
+static void an_emulated_machine_without_shares(void **state) {
+    static const char *const expected[] = {
+        "/usr/bin/qemu-system-x86_64",
+        MACHINE("tcg", "max", "2", "4194304k"),
+        CHANNELS("10", "12", "11"),
+        "-kernel",
+        "/proc/self/fd/8",
+        "-initrd",
+        "/proc/self/fd/9",
+        "-append",
+        "console=ttyS0 loglevel=5 panic=0 no_timer_check cryptomgr.notests",
+        NULL,
+    };
+    struct qemu_config config = emulated();
+
+    check(&config, expected);
+}
+
+static void a_machine_under_kvm_with_shares_and_extra_arguments(void **state) {
+    static const char *const expected[] = {
+        "/opt/qemu",
+        MACHINE("kvm", "host,+vmx", "16", "524288k"),
+        CHANNELS("3", "2147483647", "5"),
+        "-fsdev",
+        "local,id=root,path=/,security_model=none,multidevs=remap,readonly=on",
+        "-device",
+        "virtio-9p-pci,fsdev=root,mount_tag=root",
+        "-fsdev",
+        "local,id=vmtest,path=/home/a,,b/,,,,=,security_model=none,multidevs=remap",
+        "-device",
+        "virtio-9p-pci,fsdev=vmtest,mount_tag=vmtest",
+        "-kernel",
+        "/proc/self/fd/8",
+        "-initrd",
+        "/proc/self/fd/9",
+        "-append",
+        "console=ttyS0 loglevel=5 panic=0 no_timer_check loglevel=7 a=\"b, c\"",
+        "-device",
+        "virtio-balloon,id=a,b",
+        "",
+        "-s",
+        NULL,
+    };
+    static const struct qemu_share shares[] = {
+        {.tag = "root", .path = "/"},
+        {.tag = "vmtest", .path = "/home/a,b/,,=", .writable = true},
+    };
+    _cleanup_strv_ struct strv extra = {0};
+    struct qemu_config config = emulated();
+
+    strv_append(&extra, "-device");
+    strv_append(&extra, "virtio-balloon,id=a,b");
+    strv_append(&extra, "");
+    strv_append(&extra, "-s");
+    config.program = "/opt/qemu";
+    config.accel = ACCEL_KVM;
+    config.cpu = "host,+vmx";
+    config.num_cpus = 16;
+    config.memory = UINT64_C(512) << 20;
+    config.kernel_args = "loglevel=7 a=\"b, c\"";
+    config.shares = shares;
+    config.n_shares = ARRAY_SIZE(shares);
+    config.extra_args = &extra;
+    config.qmp_fd = 3;
+    config.agent_fd = 5;
+    config.console_fd = INT32_MAX;
+    check(&config, expected);
+}
+
+static void the_same_input_gives_the_same_arguments(void **state) {
+    struct qemu_config config = emulated();
+    _cleanup_strv_ struct strv first = {0};
+    _cleanup_strv_ struct strv second = {0};
+
+    qemu_argv(&config, &first);
+    qemu_argv(&config, &second);
+    _cleanup_free_ char *a = strv_join(&first, "\n");
+    _cleanup_free_ char *b = strv_join(&second, "\n");
+    assert_string_equal(a, b);
+}
+
+static void the_users_kernel_arguments_come_last(void **state) {
+    static const struct {
+        enum accel accel;
+        const char *user;
+        const char *line;
+    } cases[] = {
+        {ACCEL_KVM, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check"},
+        {ACCEL_KVM, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check"},
+        {ACCEL_KVM, "quiet", "console=ttyS0 loglevel=5 panic=0 no_timer_check quiet"},
+        {ACCEL_KVM, "panic=1 console=hvc0", "console=ttyS0 loglevel=5 panic=0 no_timer_check panic=1 console=hvc0"},
+        {ACCEL_TCG, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check cryptomgr.notests"},
+        {ACCEL_TCG, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check cryptomgr.notests"},
+        {ACCEL_TCG, "cryptomgr.notests=0",
+         "console=ttyS0 loglevel=5 panic=0 no_timer_check cryptomgr.notests cryptomgr.notests=0"},
+    };
+    struct qemu_config config = emulated();
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        config.accel = cases[i].accel;
+        config.kernel_args = cases[i].user;
+        _cleanup_free_ char *line = qemu_kernel_command_line(&config);
+
+        assert_string_equal(line, cases[i].line);
+    }
+}
+
+static void memory_is_given_in_kibibytes(void **state) {
+    static const struct {
+        uint64_t bytes;
+        const char *value;
+    } cases[] = {
+        {UINT64_C(64) << 20, "size=65536k"},
+        {UINT64_C(1) << 40, "size=1073741824k"},
+        {(UINT64_C(1) << 30) + 1024, "size=1048577k"},
+    };
+    struct qemu_config config = emulated();
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_strv_ struct strv argv = {0};
+
+        config.memory = cases[i].bytes;
+        qemu_argv(&config, &argv);
+        assert_true(strv_contains(&argv, cases[i].value));
+    }
+}
+
+static void architectures_are_found_by_name(void **state) {
+    assert_string_equal(arch_find("x86_64")->name, "x86_64");
+    assert_null(arch_find("pdp11"));
+    assert_null(arch_find(""));
+    assert_null(arch_find(NULL));
+    assert_ptr_equal(arch_native(), arch_find(arch_native()->name));
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_emulated_machine_without_shares),
+        cmocka_unit_test(a_machine_under_kvm_with_shares_and_extra_arguments),
+        cmocka_unit_test(the_same_input_gives_the_same_arguments),
+        cmocka_unit_test(the_users_kernel_arguments_come_last),
+        cmocka_unit_test(memory_is_given_in_kibibytes),
+        cmocka_unit_test(architectures_are_found_by_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
