@@ -93,7 +93,8 @@ static struct sink *make_sink(const struct options *options, const struct config
     bool one_liner = options->kernel != NULL;
     bool out_tty = isatty(STDOUT_FILENO);
     bool err_tty = isatty(STDERR_FILENO);
-    bool tty = one_liner ? err_tty : out_tty;
+    /* A terminal that cannot move its cursor gets everything as it comes. */
+    bool tty = (one_liner ? err_tty : out_tty) && !str_equal(getenv("TERM"), "dumb");
     const struct terminal_options terminal = {
         .out_fd = STDOUT_FILENO,
         .err_fd = STDERR_FILENO,
