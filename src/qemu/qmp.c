@@ -24,7 +24,7 @@ static void take_event(struct qmp *qmp, const char *event, json_t *message) {
 
         free(qmp->shutdown);
         qmp->shutdown = xstrdup(reason ? reason : "unknown");
-    } else if (str_equal(event, "GUEST_PANICKED")) {
+    } else if (str_equal(event, "GUEST_PANICKED") || str_equal(event, "GUEST_CRASHLOADED")) {
         qmp->panicked = true;
     }
 }
@@ -36,8 +36,10 @@ static int take_line(struct qmp *qmp, const char *line, size_t size, struct erro
 
     log_debug("qmp: %.*s", (int)size, line);
     if (!json_is_object(message)) {
+        const char *what = message ? "another value" : where.text;
+
         json_decref(message);
-        return error_new(ret_error, EPROTO, "QMP: not a JSON object (%s)", where.text);
+        return error_new(ret_error, EPROTO, "QMP: not a JSON object (%s)", what);
     }
 
     json_t *greeting = json_object_get(message, "QMP");

@@ -8,7 +8,8 @@
 #include "run/machine.h"
 
 #define PANIC_MARK "Kernel panic - not syncing"
-#define PANIC_GRACE (2 * NSEC_PER_SEC)
+#define PANIC_GRACE_KVM (2 * NSEC_PER_SEC)
+#define PANIC_GRACE_TCG (5 * NSEC_PER_SEC)
 #define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
 #define PING_EVERY (10 * NSEC_PER_SEC)
 #define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
@@ -68,11 +69,17 @@ void machine_judge_qemu_exit(struct machine *machine) {
         machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "QEMU %s%s", how, words);
 }
 
+/* How long a guest that is alive may take to say so. */
+static uint64_t panic_grace(const struct machine *machine) {
+    return machine->accel == ACCEL_KVM ? PANIC_GRACE_KVM : PANIC_GRACE_TCG;
+}
+
 static void ping(struct machine *machine, uint64_t patience) {
     if (machine->pong_due != DEADLINE_NONE && machine->pong_due <= deadline_in(patience))
         return;
     if (machine->pong_due == DEADLINE_NONE) {
         agent_client_ping(&machine->agent, clock_now());
+        machine->pinged = true;
         machine->pongs_seen = machine->agent.pongs;
     }
     machine->pong_due = deadline_in(patience);
@@ -91,7 +98,7 @@ void machine_judge_console(struct machine *machine, const char *data, size_t siz
     if (machine->agent.state == AGENT_SILENT)
         machine->pong_due = deadline_in(PANIC_GRACE_BOOT);
     else
-        ping(machine, PANIC_GRACE);
+        ping(machine, panic_grace(machine));
 }
 
 void machine_judge_qmp(struct machine *machine) {
@@ -112,6 +119,13 @@ void machine_judge_silence(struct machine *machine) {
 
     if (machine->ended || machine->qemu_gone)
         return;
+    if (deadline_passed(machine->port_due)) {
+        if (machine->panic_suspected)
+            end_by_panic(machine);
+        machine_end(machine, machine->agent.state == AGENT_SILENT ? VERDICT_ERROR : VERDICT_LOST, 0,
+                    "the agent's port was closed, though QEMU goes on");
+        return;
+    }
     if (machine->agent.heard && machine->agent.state != AGENT_SILENT)
         machine->ping_due = deadline_in(PING_EVERY);
     machine->agent.heard = false;
@@ -120,9 +134,15 @@ void machine_judge_silence(struct machine *machine) {
         machine->agent.pongs > machine->pongs_seen) {
         machine->pong_due = DEADLINE_NONE;
         machine->panic_suspected = false;
+        machine->pinged = false;
     }
     if (deadline_passed(machine->pong_due)) {
-        if (machine->panic_suspected)
+        if (machine->panic_suspected && !machine->pinged && machine->agent.state != AGENT_SILENT &&
+            machine->pongs_seen != UINT64_MAX) {
+            /* It was suspected before the hello, which has come since: the guest is asked. */
+            machine->pong_due = DEADLINE_NONE;
+            ping(machine, panic_grace(machine));
+        } else if (machine->panic_suspected)
             end_by_panic(machine);
         else
             machine_end(machine, VERDICT_LOST, 0, "the guest no longer answers: no reply to a ping in %llu s",

@@ -32,6 +32,11 @@ enum source {
 static void on_output(void *context, enum wire_type type, const void *data, size_t size) {
     struct machine *machine = context;
 
+    if (size > machine->credit) {
+        machine_end(machine, VERDICT_LOST, 0, "the agent in the guest sent more output than its credit allows");
+        return;
+    }
+    machine->credit -= size;
     machine->uncredited += size;
     machine_emit(machine, &(struct event){
                               .type = EVENT_OUTPUT,
@@ -51,6 +56,7 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .qemu = {.pidfd = -1, .output_fd = -1},
         .start = start,
         .stage_start = clock_now(),
+        .port_due = DEADLINE_NONE,
         .ping_due = DEADLINE_NONE,
         .pong_due = DEADLINE_NONE,
         .agent.output = on_output,
@@ -188,6 +194,7 @@ static void on_agent(struct machine *machine, char *data) {
 
     if (got < 0) {
         machine->agent_fd = fd_close(machine->agent_fd);
+        machine->port_due = deadline_in(2 * NSEC_PER_SEC);
         return;
     }
     if (agent_client_feed(&machine->agent, data, (size_t)got, &error) < 0)
@@ -279,6 +286,7 @@ static void grant_credit(struct machine *machine) {
     if (machine->uncredited < WIRE_DATA_MAX || queue_is_full(machine) || machine->agent.state != AGENT_READY)
         return;
     agent_client_credit(&machine->agent, machine->uncredited);
+    machine->credit += machine->uncredited;
     machine->uncredited = 0;
 }
 
@@ -337,6 +345,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
         deadline_t wake = deadline_earlier(deadline, deadline_earlier(machine->ping_due, machine->pong_due));
 
         take_records(machine);
+        wake = deadline_earlier(wake, machine->port_due);
         grant_credit(machine);
         if (machine->agent_fd >= 0 && machine->agent.out.size)
             write_some(machine->agent_fd, &machine->agent.out);

@@ -34,6 +34,8 @@ struct machine {
     struct buffer queue;       /* records for the supervisor */
     size_t queue_sent;         /* how much of it has gone */
     struct buffer input;       /* records from the supervisor */
+    uint64_t credit;           /* output that the guest may still send */
+    deadline_t port_due;       /* the agent's port has closed: until then QEMU's own end is waited for */
     uint64_t uncredited;       /* output taken from the guest and not yet granted anew */
 
     uint64_t start; /* clock_now() of vmtest's start */
@@ -52,7 +54,7 @@ struct machine {
     deadline_t pong_due; /* DEADLINE_NONE: no ping is under way */
     uint64_t pongs_seen;
     bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
-    size_t panic_scanned; /* bytes of the console that were searched */
+    bool pinged;          /* `pong_due` is about a ping that was sent */
 };
 
 void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t start);

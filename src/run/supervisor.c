@@ -112,11 +112,11 @@ static void write_for_sink(struct writer *writer, int fd, const void *data, size
             {.fd = supervisor->signal_fd, .events = POLLIN},
         };
 
-        if (poll(polls, 2, -1) < 0)
+        if (poll(polls, 2, supervisor->killed ? 0 : -1) < 0)
             continue;
         if (polls[1].revents)
             on_signal(supervisor);
-        if (supervisor->killed)
+        if (supervisor->killed && !polls[0].revents)
             return;
         if (!polls[0].revents)
             continue;

@@ -207,6 +207,7 @@ static int send_exec(struct worker *worker, struct error **ret_error) {
         exec.flags = WIRE_EXEC_SHELL;
         strv_append(&argv, target->command);
     }
+    worker->machine.credit = OUTPUT_CREDIT;
     return agent_client_exec(&worker->machine.agent, &exec, ret_error);
 }
 
@@ -216,7 +217,15 @@ static void end_by_timeout(struct worker *worker) {
     _cleanup_free_ char *time = describe_duration(worker->target->timeout);
 
     agent_client_signal(&machine->agent, SIGTERM);
-    (void)machine_wait(machine, has_exited, deadline_in(KILL_AFTER));
+    if (!machine_wait(machine, has_exited, deadline_in(KILL_AFTER)) && !machine->ended) {
+        agent_client_signal(&machine->agent, SIGKILL);
+        (void)machine_wait(machine, has_exited, deadline_in(KILL_AFTER));
+    }
+    /* What the command has written so far belongs to the user. */
+    if (!machine->ended && machine->agent.state == AGENT_EXITED) {
+        agent_client_sync(&machine->agent);
+        (void)machine_wait(machine, is_synced, deadline_in(KILL_AFTER));
+    }
     machine_end(machine, VERDICT_TIMEOUT, 0, "the command took longer than %s (timeout)", time);
 }
 
