@@ -30,7 +30,7 @@ import time
 DATA_MAX = 64 << 10
 CREDIT_MAX = 1 << 20
 PANIC = b"[    4.2] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"
-DIRECTORY = os.environ["FAKE_QEMU_DIR"]
+DIRECTORY = os.environ.get("FAKE_QEMU_DIR")
 
 
 def note(name, text=""):
@@ -450,10 +450,10 @@ def qmp_closes(fake):
 def qmp_sends_events_in_between(fake):
     fake.qmp.event("NIC_RX_FILTER_CHANGED", '{"name": "n0", "path": "/machine"}')
     fake.qmp.greet()
-    fake.qmp.serve('{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}\r\n'
-                   '{"return": {}}\r\n{"event": "VSERPORT_CHANGE", "data": {"open": true, "id": "x"}}\n')
     for byte in b'{"event": "RTC_CHANGE", "data": {"offset": 3, "qom-path": "/machine"}}\n':
         fake.qmp.send(bytes([byte]))
+    fake.qmp.serve('{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}\r\n'
+                   '{"return": {}}\r\n{"event": "VSERPORT_CHANGE", "data": {"open": true, "id": "x"}}\n')
     fake.send(hello())
     fake.take_setup()
     fake.qmp.event("BALLOON_CHANGE", '{"actual": 1}')
