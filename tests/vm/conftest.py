@@ -8,6 +8,7 @@ import functools
 import fcntl
 import os
 import pty
+import re
 import shutil
 import signal
 import struct
@@ -45,8 +46,8 @@ def pytest_xdist_make_scheduler(config, log):
             if name.count("::") < 2:
                 return nodeid
             # The runs of a class that is made for each of several kernels go to several workers.
-            suites = [suite for suite in SUITES if nodeid.endswith((f"[{suite}]", f"-{suite}]"))]
-            return name.rsplit("::", 1)[0] + "".join(suites)
+            suite = re.search(rf"[\[-]({'|'.join(SUITES)})[\]-]", nodeid)
+            return name.rsplit("::", 1)[0] + (suite[1] if suite else "")
 
     return OneWorkerAClass(config, log)
 

@@ -191,7 +191,8 @@ def look_files(directory):
 def look_rename_in_root():
     """Renames a directory of the host's root, which only redirect_dir allows on an overlay."""
     name = next(name for name in sorted(os.listdir("/usr")) if os.path.isdir(f"/usr/{name}")
-                and not os.path.islink(f"/usr/{name}") and name not in ("bin", "sbin", "lib", "lib64"))
+                and not os.path.islink(f"/usr/{name}") and name not in ("bin", "sbin", "lib", "lib64")
+                and os.listdir(f"/usr/{name}"))
     content = sorted(os.listdir(f"/usr/{name}"))
     os.rename(f"/usr/{name}", "/usr/renamed-by-vmtest")
     return [name, sorted(os.listdir("/usr/renamed-by-vmtest")) == content]

@@ -36,7 +36,7 @@ class TestRootOfTheHost:
 
     @pytest.fixture(scope="class")
     def seen(self, result):
-        assert result.status == 0, result
+        assert result.status == 0, str(result)
         return json.loads(result.stdout)
 
     def test_working_directory_is_the_shared_one_at_its_own_path(self, seen, directory):
@@ -135,8 +135,7 @@ class TestRootOfTheHost:
 
     def test_what_was_written_in_the_share_is_on_the_host_afterwards(self, seen, directory):
         assert read_file(f"{directory}/written") == b"x"
-        assert read_file(f"{directory}/mapped" if "mapped" in os.listdir(directory) else
-                         f"{directory}/files/mapped")[4090:4102] == b"by a mapping"
+        assert read_file(f"{directory}/files/mapped")[4090:4102] == b"by a mapping"
         assert read_file(f"{directory}/files/after/inner/file") == b"moved along"
         assert os.readlink(f"{directory}/files/symbolic") == "script"
         assert os.stat(f"{directory}/files/hard").st_mode & 0o7777 == 0o750
@@ -150,15 +149,15 @@ class TestRootOfTheHost:
 
     def test_running_as_root_is_said_once(self, result):
         lines = [line for line in result.err.splitlines() if line.startswith("note: run as root")]
-        assert len(lines) == (1 if os.geteuid() == 0 else 0), result
+        assert len(lines) == (1 if os.geteuid() == 0 else 0), str(result)
 
     def test_emulation_is_said_in_one_line_with_the_reason(self, run, result, kernel):
         lines = [line for line in result.err.splitlines() if line.startswith("note: emulating")]
         if lines:
-            assert len(lines) == 1 and "kvm" in lines[0], result
+            assert len(lines) == 1 and "kvm" in lines[0], str(result)
             refused = run(["-k", kernel, "--accel", "kvm", "true"])
-            assert refused.status == 69, refused
-            assert len(refused.errors) == 1 and "--accel" in refused.errors[0] and "kvm" in refused.errors[0], refused
+            assert refused.status == 69, str(refused)
+            assert len(refused.errors) == 1 and "--accel" in refused.errors[0] and "kvm" in refused.errors[0], str(refused)
         else:
             assert os.access("/dev/kvm", os.R_OK | os.W_OK)
 
@@ -208,26 +207,26 @@ class TestSettings:
     def test_number_of_processors_and_memory_are_as_asked_for(self, seen, result):
         assert seen["machine"]["cpus"] == 3
         assert 640 * 1024 < seen["machine"]["kib"] <= 768 * 1024
-        assert result.status == 0, result
+        assert result.status == 0, str(result)
 
     def test_kernel_args_stand_last_on_the_command_line(self, seen):
         assert seen["machine"]["cmdline"].endswith("vmtest.probe=first loglevel=4 vmtest.probe=last")
 
     def test_extra_args_reach_qemu(self, result, project):
         # 5 is the balloon's number.
-        assert "0x0005" in read_file(f"{project}/devices.txt").decode().split(), result
+        assert "0x0005" in read_file(f"{project}/devices.txt").decode().split(), str(result)
 
     def test_a_mount_is_read_only_by_default(self, result, project):
-        assert read_file(f"{project}/read.txt") == b"from the host", result
-        assert b"Read-only file system" in read_file(f"{project}/refused.txt"), result
+        assert read_file(f"{project}/read.txt") == b"from the host", str(result)
+        assert b"Read-only file system" in read_file(f"{project}/refused.txt"), str(result)
         assert os.listdir(f"{project}/readable") == ["file"]
 
     def test_a_writable_mount_at_a_path_that_was_not_there_reaches_the_host(self, result, project):
-        assert read_file(f"{project}/wri,table/new.txt") == b"from the guest\n", result
+        assert read_file(f"{project}/wri,table/new.txt") == b"from the guest\n", str(result)
         assert not os.path.exists("/not") and not os.path.exists("/read")
 
     def test_a_mount_may_lie_in_a_directory_of_the_root(self, result, project):
-        assert read_file(f"{project}/over.txt") == b"from the host", result
+        assert read_file(f"{project}/over.txt") == b"from the host", str(result)
         assert not os.path.exists("/usr/share/vmtest-over") and not os.path.exists("/etc/made-through-etc")
 
 
@@ -236,20 +235,19 @@ def test_a_share_below_tmp_is_at_its_own_path_though_tmp_is_fresh(run, project_i
     write_file(f"{project_in_tmp}/file", "from the host\n")
     write_file(f"{other}/file", "not shared\n")
     try:
-        result = run(["-k", kernel, "pwd; cat file; echo $(ls /tmp); echo from the guest > result; mount -t tmpfs x ."],
+        result = run(["-k", kernel, "pwd; cat file; echo $(ls /tmp); echo from the guest > result"],
                      cwd=project_in_tmp)
     finally:
         shutil.rmtree(other)
-    assert result.out == f"{project_in_tmp}\nfrom the host\n{os.path.basename(project_in_tmp)}\n", result
+    assert result.out == f"{project_in_tmp}\nfrom the host\n{os.path.basename(project_in_tmp)}\n", str(result)
     assert read_file(f"{project_in_tmp}/result") == b"from the guest\n"
-    assert os.listdir(project_in_tmp) != []
 
 
 def test_the_root_as_the_shared_directory_is_read_only_and_said(run, kernel):
     result = run(["-k", kernel, "pwd; ls -d /mnt/vmtest/etc; touch /mnt/vmtest/vmtest-probe; touch /vmtest-probe && "
                   "echo overlay is writable"], cwd="/")
-    assert result.out == "/\n/mnt/vmtest/etc\noverlay is writable\n", result
-    assert "Read-only file system" in result.err, result
+    assert result.out == "/\n/mnt/vmtest/etc\noverlay is writable\n", str(result)
+    assert "Read-only file system" in result.err, str(result)
     assert len([line for line in result.err.splitlines() if line.startswith("note: ") and "read-only" in line]) == 1
     assert not os.path.exists("/vmtest-probe")
 
@@ -263,7 +261,7 @@ class TestFourKernels:
         package = os.path.dirname(os.path.dirname(kernels))
         assert not any(name.startswith("modules.dep") for _, _, names in os.walk(package) for name in names)
         result = run(["-k", kernels, "--", PYTHON, "probe.py"], cwd=project, timeout=180)
-        assert result.status == 0, result
+        assert result.status == 0, str(result)
         return json.loads(result.stdout)
 
     def test_it_is_the_kernel_that_was_asked_for(self, seen, kernels):
@@ -313,17 +311,17 @@ class TestOrdinaryUser:
         return run(["-k", user.kernel, script], cwd=user.home, env=env, program=user.vmtest, prefix=user.prefix)
 
     def test_an_ordinary_user_can_run_it(self, result):
-        assert (result.out, result.status) == ("overlay\n0\n", 0), result
+        assert (result.out, result.status) == ("overlay\n0\n", 0), str(result)
 
     def test_what_the_guest_writes_belongs_to_that_user(self, result, user):
         assert read_file(f"{user.home}/result") == b"from the guest\n"
         assert {os.stat(f"{user.home}/{name}").st_uid for name in ("result", "made", "made/in")} == {user.uid}
 
     def test_no_notice_speaks_of_root(self, result):
-        assert "run as root" not in result.err, result
+        assert "run as root" not in result.err, str(result)
 
     def test_the_cache_is_the_users_own(self, result, user):
-        assert sorted(os.listdir(user.home)) == [".cache", "made", "result"], result
+        assert sorted(os.listdir(user.home)) == [".cache", "made", "result"], str(result)
         assert os.stat(f"{user.home}/.cache/vmtest").st_mode & 0o022 == 0
 
 
@@ -346,7 +344,7 @@ def test_a_page_that_disagrees_with_the_tables_is_found(vmtest, tmp_path):
 def test_help_and_version_need_nothing_else(run, tmp_path):
     for args in (["--help"], ["-h"], ["-V"], ["--version"]):
         result = run(args, cwd=tmp_path)
-        assert result.status == 0 and result.stdout and not result.stderr, result
+        assert result.status == 0 and result.stdout and not result.stderr, str(result)
     man = read_file(f"{TOP}/man/vmtest.1").decode().replace("\\-", "-")
     text = run(["--help"]).out
     options = {word.rstrip(",") for word in text.split() if word.startswith("--") and len(word) > 2}

@@ -42,18 +42,18 @@ class TestPassAndFail:
         text = without_console(result.out)
         first, second = text.split(before)
         assert first == ("=> one that passes\n===> Booting\n===> Setting up VM\n===> Running command\n"
-                         "first\nby process substitution\nPASS\n"), result
+                         "first\nby process substitution\nPASS\n"), str(result)
         stages = "===> Booting\n===> Setting up VM\n===> Running command\n"
-        assert second.startswith(stages), result
+        assert second.startswith(stages), str(result)
         # Standard output and standard error are two streams: which of them comes first is not told.
         assert second[len(stages):] in [streams + "Command failed with exit code: 1\nFAILED\n"
-                                        "1 of 2 targets did not pass\n" for streams in after], result
+                                        "1 of 2 targets did not pass\n" for streams in after], str(result)
 
     def test_nothing_goes_to_standard_error(self, result):
         assert result.err == ""
 
     def test_exit_status_is_the_number_that_did_not_pass(self, result):
-        assert result.status == 1, result
+        assert result.status == 1, str(result)
 
     def test_default_file_makes_its_directory_the_working_directory(self, result, project):
         with open(f"{project}/where.txt") as file:
@@ -61,7 +61,7 @@ class TestPassAndFail:
 
     def test_notices_are_given_once_for_all_targets(self, result):
         notices = re.findall(r"(?m)^note: .*$", result.out)
-        assert len(notices) == len(set(notices)), result
+        assert len(notices) == len(set(notices)), str(result)
 
 
 def test_filter_and_config_choose_one_target_whose_code_is_the_exit_status(run, project, kernel):
@@ -76,10 +76,10 @@ kernel = "{os.path.relpath(kernel, project + '/sub')}"
 command = "pwd; exit 7"
 """)
     result = run(["-c", "sub/other.toml", "-f", "^needle.in"], cwd=project)
-    assert result.status == 7, result
-    assert f"\n{project}/sub\n" in result.out, result
-    assert "not this one" not in result.out, result
-    assert "Command failed with exit code: 7\nFAILED\n" in result.out, result
+    assert result.status == 7, str(result)
+    assert f"\n{project}/sub\n" in result.out, str(result)
+    assert "not this one" not in result.out, str(result)
+    assert "Command failed with exit code: 7\nFAILED\n" in result.out, str(result)
 
 
 JSON_TARGET = r"""
@@ -108,7 +108,7 @@ class TestJson:
 
     @pytest.fixture(scope="class")
     def events(self, result):
-        assert result.stdout.endswith(b"\n"), result
+        assert result.stdout.endswith(b"\n"), str(result)
         return [json.loads(line) for line in result.stdout.decode("utf-8").splitlines()]
 
     @staticmethod
@@ -167,4 +167,4 @@ class TestJson:
         assert (events[-1]["targets"], events[-1]["not_passed"]) == (1, 1), events[-1]
 
     def test_nothing_else_is_written(self, result):
-        assert result.err == "", result
+        assert result.err == "", str(result)
