@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "wire/frame.h"
@@ -37,7 +38,7 @@ int fail(struct failure *failure, const char *format, ...) __attribute__((format
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* power.c */
-/* Writes everything back and powers the machine off; an agent that is not PID 1 exits. */
+/* Writes everything back and powers the machine off; an agent that is not PID 1 takes the command along and exits. */
 _Noreturn void power_off(void);
 /* Whether losing the host means powering off; false for an agent that serves a descriptor as an ordinary process. */
 extern bool is_init;
@@ -56,18 +57,22 @@ struct mount_entry {
 /* Mounts the root share, the first entry, and makes it the root; the others tell which mount points it must have. */
 int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire_root root, struct failure *failure);
 /* Mounts one entry of SETUP below the new root. */
-int mounts_add(const struct mount_entry *entry, enum wire_root root, struct failure *failure);
+int mounts_add(const struct mount_entry *entry, struct failure *failure);
 /* After the last: a read-only root has its helpers made read-only, too. */
 void mounts_finish(enum wire_root root);
 
 /* skeleton.c */
 /* Makes the directory `path` to mount on. Missing parts never appear in a share: see skeleton.c. */
-int skeleton_make(const char *path, bool root_is_overlay, struct failure *failure);
+int skeleton_make(const char *path, struct failure *failure);
+/* The root is no overlay: nothing is to be made in the file system at `path`. */
+void skeleton_root(const char *path);
 /* Covers `directory`, which will be called `later` once the root has been entered. */
 int skeleton_cover(const char *directory, const char *later, struct failure *failure);
 void skeleton_make_readonly(void);
 
 /* serve.c */
+/* Kills the command that runs, if any. */
+void serve_kill_command(void);
 /* Talks to the host until that goes away. */
 _Noreturn void serve(int port, sigset_t *signals);
 
@@ -99,11 +104,14 @@ struct command {
 int command_start(struct command *command, const struct wire_frame *frame, struct failure *failure);
 /* Reads a piece of output into the queue. */
 void command_pump(struct command *command, bool error_stream);
-/* Reaps every child that has ended; notes the command's end. */
-void command_reap(struct command *command);
+/* Notes the command's end; other processes are no concern. */
+void command_reaped(struct command *command, pid_t pid, int status, const struct rusage *usage);
+/* Gives up the streams: whoever still writes gets SIGPIPE. */
+void command_close(struct command *command);
 /* Whether the command has ended and everything it wrote is queued. */
 bool command_done(const struct command *command);
-void command_input(struct command *command, const void *data, size_t size);
+/* False: there is no room for so much yet. */
+bool command_input(struct command *command, const void *data, size_t size);
 void command_flush_input(struct command *command);
 bool command_input_pending(void);
 void command_window(const struct command *command, unsigned rows, unsigned columns);

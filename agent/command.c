@@ -13,7 +13,11 @@
 
 #include "agent.h"
 
-#define INPUT_SIZE (256u << 10)
+/* Input that the command has not read yet. What does not fit waits in the port, and with it all that follows. */
+#define INPUT_SIZE (8u << 20)
+/* More than a terminal's buffers hold, whatever of it has reached the side that can be counted. */
+#define TERMINAL_LEFT (64u << 10)
+#define END_OF_TRANSMISSION 4
 
 static unsigned char input[INPUT_SIZE];
 static size_t input_first;
@@ -46,65 +50,77 @@ void command_pump(struct command *command, bool error_stream) {
         command->credit -= (size_t)got;
         if (command->ended)
             *left -= (size_t)got;
-    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+    } else if (got < 0 && errno == EAGAIN) {
+        *left = 0; /* nothing is there after all */
+    } else if (got == 0 || errno != EINTR) {
         *left = 0; /* a terminal's master fails with EIO once nobody has the other side open */
         close_stream(fd);
     }
 }
 
-/* How many bytes wait in a stream. */
-static uint64_t stream_left(int fd) {
+/*
+ * How many bytes wait in a stream, at most. What was written to a terminal reaches its master by way of a work queue,
+ * so it cannot be counted; but read() waits for that queue before it says EAGAIN.
+ */
+static uint64_t stream_left(int fd, bool terminal) {
     int waiting = 0;
 
+    if (terminal)
+        return fd < 0 ? 0 : TERMINAL_LEFT;
     if (fd < 0 || ioctl(fd, FIONREAD, &waiting) < 0 || waiting < 0)
         return 0;
     return (uint64_t)waiting;
 }
 
-static void note_end(struct command *command, int status, const struct rusage *usage) {
+void command_reaped(struct command *command, pid_t pid, int status, const struct rusage *usage) {
+    if (command->pid <= 0 || pid != command->pid || command->ended)
+        return;
     command->ended = true;
     command->status = status;
-    command->out_left = stream_left(command->out);
-    command->err_left = stream_left(command->err);
+    command->out_left = stream_left(command->out, command->terminal);
+    command->err_left = stream_left(command->err, command->terminal);
     command->user_usec = (uint64_t)usage->ru_utime.tv_sec * 1000000 + (uint64_t)usage->ru_utime.tv_usec;
     command->system_usec = (uint64_t)usage->ru_stime.tv_sec * 1000000 + (uint64_t)usage->ru_stime.tv_usec;
     command->max_rss_kib = (uint64_t)usage->ru_maxrss;
     close_stream(&command->in);
 }
 
-void command_reap(struct command *command) {
-    struct rusage usage;
-    int status;
-    pid_t pid;
-
-    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
-        if (pid == command->pid && !command->ended)
-            note_end(command, status, &usage);
-    }
-}
-
 bool command_done(const struct command *command) {
     return command->pid > 0 && command->ended && command->out_left == 0 && command->err_left == 0;
 }
 
-void command_input(struct command *command, const void *data, size_t size) {
+void command_close(struct command *command) {
+    close_stream(&command->in);
+    close_stream(&command->out);
+    close_stream(&command->err);
+    input_first = input_last = 0;
+}
+
+bool command_input(struct command *command, const void *data, size_t size) {
+    static const unsigned char end = END_OF_TRANSMISSION;
+
+    if ((command->terminal ? command->out : command->in) < 0 || input_closed)
+        return true; /* nobody is there to read it */
     if (size == 0) {
         input_closed = true;
-        command_flush_input(command);
-        return;
+        if (!command->terminal) {
+            command_flush_input(command);
+            return true;
+        }
+        data = &end;
+        size = 1;
     }
     if (size > INPUT_SIZE - input_last) {
         memmove(input, input + input_first, input_last - input_first);
         input_last -= input_first;
         input_first = 0;
     }
-    if (size > INPUT_SIZE - input_last) {
-        log_line("input of %zu bytes is dropped: the command does not read", size);
-        return;
-    }
+    if (size > INPUT_SIZE - input_last)
+        return false;
     memcpy(input + input_last, data, size);
     input_last += size;
     command_flush_input(command);
+    return true;
 }
 
 bool command_input_pending(void) {
@@ -124,7 +140,7 @@ void command_flush_input(struct command *command) {
         else
             input_first += (size_t)written;
     }
-    if (input_closed && !command->terminal)
+    if (input_closed && input_last == input_first && !command->terminal)
         close_stream(&command->in);
 }
 
@@ -136,6 +152,7 @@ void command_window(const struct command *command, unsigned rows, unsigned colum
 }
 
 void command_signal(const struct command *command, int number) {
-    if (command->pid > 0 && !command->ended)
-        (void)kill(-command->pid, number);
+    /* Until it has called setsid() the new process has no group of its own. */
+    if (command->pid > 0 && !command->ended && kill(-command->pid, number) < 0 && errno == ESRCH)
+        (void)kill(command->pid, number);
 }

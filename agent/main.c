@@ -28,6 +28,8 @@ int main(int argc, char **argv) {
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGPWR);
+    (void)sigaddset(&signals, SIGUSR1); /* busybox halt */
+    (void)sigaddset(&signals, SIGUSR2); /* busybox poweroff */
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 

@@ -54,11 +54,11 @@ static int mount_overlay_root(struct failure *failure) {
     return fail(failure, "mounting the root's overlay: %s", strerror(errno));
 }
 
-static int move_pseudo(int old_root, bool overlay, struct failure *failure) {
+static int move_pseudo(int old_root, struct failure *failure) {
     for (size_t i = 0; i < COUNT(moved); i++) {
         char source[64];
 
-        if (skeleton_make(moved[i], overlay, failure) < 0)
+        if (skeleton_make(moved[i], failure) < 0)
             return -1;
         /* /proc itself is needed to name the others; it comes first, by way of a second mount. */
         if (i == 0) {
@@ -73,13 +73,25 @@ static int move_pseudo(int old_root, bool overlay, struct failure *failure) {
     return 0;
 }
 
-/* Whether the root has what the first component of `path` names, be it a symbolic link that leads nowhere yet. */
+/* Whether the root has what the first component of `path` names, or what that leads to as a symbolic link. */
 static bool root_has(const char *path) {
-    char top[PATH_SIZE + 16];
+    static char top[PATH_SIZE + 16], target[PATH_SIZE];
     struct stat status;
 
-    (void)snprintf(top, sizeof(top), "/newroot/%.*s", (int)strcspn(path + 1, "/"), path + 1);
-    return lstat(top, &status) == 0;
+    for (unsigned links = 0; links < 8; links++) {
+        ssize_t size;
+
+        path += strspn(path, "/");
+        (void)snprintf(top, sizeof(top), "/newroot/%.*s", (int)strcspn(path, "/"), path);
+        if (lstat(top, &status) < 0)
+            return false;
+        size = S_ISLNK(status.st_mode) ? readlink(top, target, sizeof(target) - 1) : 0;
+        if (size <= 0)
+            return true;
+        target[size] = '\0';
+        path = target;
+    }
+    return true;
 }
 
 /*
@@ -106,6 +118,8 @@ int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire
     if (mount_9p(entries[0].source, overlay ? "/lower" : "/newroot", root == WIRE_ROOT_RW, root != WIRE_ROOT_RW,
                  failure) < 0)
         return -1;
+    if (!overlay)
+        skeleton_root("/newroot");
     if ((overlay ? mount_overlay_root(failure) : complete_root(entries, count, failure)) < 0)
         return -1;
 
@@ -113,7 +127,7 @@ int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire
     if (old_root < 0 || chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
         chdir("/") < 0)
         return fail(failure, "entering the new root: %s", strerror(errno));
-    r = move_pseudo(old_root, overlay, failure);
+    r = move_pseudo(old_root, failure);
     (void)close(old_root);
     return r;
 }
@@ -124,6 +138,7 @@ int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire
  */
 static int mount_modules(const struct mount_entry *entry, struct failure *failure) {
     static const char *const places[] = {"/run/vmtest", "/run/vmtest/modules", "/run/vmtest/index"};
+    int r = 0;
 
     if (entry->second[0] == '\0')
         return mount_9p(entry->source, entry->path, false, true, failure);
@@ -134,19 +149,29 @@ static int mount_modules(const struct mount_entry *entry, struct failure *failur
     if (mount_9p(entry->source, places[1], false, true, failure) < 0 ||
         mount_9p(entry->second, places[2], false, true, failure) < 0)
         return -1;
-    if (mount("overlay", entry->path, "overlay", MS_RDONLY, "lowerdir=/run/vmtest/index:/run/vmtest/modules") == 0)
-        return 0;
-    if (mount(places[1], entry->path, NULL, MS_BIND, NULL) < 0)
-        return fail(failure, "mounting the modules on %s: %s", entry->path, strerror(errno));
-    return fail(failure, "the index of the modules could not be laid over %s: modprobe will not find them",
-                entry->path);
+    if (mount("overlay", entry->path, "overlay", MS_RDONLY, "lowerdir=/run/vmtest/index:/run/vmtest/modules") < 0) {
+        r = fail(failure, "the index of the modules could not be laid over %s: modprobe will not find them",
+                 entry->path);
+        if (mount(places[1], entry->path, NULL, MS_BIND, NULL) < 0)
+            r = fail(failure, "mounting the modules on %s: %s", entry->path, strerror(errno));
+    }
+    /* Their layers stay in use without being seen. */
+    for (size_t i = COUNT(places); i-- > 0;) {
+        if ((i > 0 && umount2(places[i], MNT_DETACH) < 0) || rmdir(places[i]) < 0)
+            log_line("clearing %s away: %s", places[i], strerror(errno));
+    }
+    return r;
 }
 
-int mounts_add(const struct mount_entry *entry, enum wire_root root, struct failure *failure) {
+int mounts_add(const struct mount_entry *entry, struct failure *failure) {
     bool writable = entry->flags & WIRE_MOUNT_WRITABLE;
 
-    if (skeleton_make(entry->path, root == WIRE_ROOT_OVERLAY, failure) < 0)
-        return -1;
+    if (skeleton_make(entry->path, failure) < 0) {
+        if (entry->kind != WIRE_MOUNT_MODULES)
+            return -1;
+        log_line("%s", failure->text); /* a guest without its modules can still run the command */
+        return 0;
+    }
     switch (entry->kind) {
     case WIRE_MOUNT_SHARE:
         return mount_9p(entry->source, entry->path, writable, false, failure);

@@ -35,10 +35,13 @@ void log_line(const char *format, ...) {
 }
 
 void power_off(void) {
-    if (!is_init)
+    if (!is_init) {
+        serve_kill_command();
         _exit(0);
+    }
     sync();
     (void)reboot(RB_POWER_OFF);
+    (void)reboot(RB_AUTOBOOT); /* a machine that cannot be powered off: QEMU runs with -no-reboot */
     for (;;)
         (void)pause();
 }

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -25,6 +26,8 @@ static enum state state;
 static struct command command = {.in = -1, .out = -1, .err = -1};
 static unsigned char received[WIRE_PAYLOAD_MAX + WIRE_HEADER_SIZE];
 static size_t received_size;
+static pid_t syncing;    /* the child that writes everything back, 0: none */
+static bool sync_wanted; /* asked for again meanwhile */
 
 static void send_frame(struct wire_writer *writer) {
     size_t size = wire_end(writer);
@@ -167,7 +170,7 @@ static int take_mounts(struct wire_reader *reader, uint32_t root, struct failure
     if (mounts_enter_root(entries, count, (enum wire_root)root, failure) < 0)
         return -1;
     for (uint32_t i = 1; i < count; i++) {
-        if (mounts_add(&entries[i], (enum wire_root)root, failure) < 0)
+        if (mounts_add(&entries[i], failure) < 0)
             return -1;
     }
     mounts_finish((enum wire_root)root);
@@ -189,6 +192,56 @@ static void on_setup(const struct wire_frame *frame) {
     send_empty(WIRE_READY);
 }
 
+static void refuse(const char *why) {
+    struct failure failure;
+
+    (void)fail(&failure, "%s", why);
+    send_failure(&failure);
+}
+
+/* In a child, since it may take long and PINGs are to be answered meanwhile. */
+static void start_sync(void) {
+    sync_wanted = false;
+    syncing = fork();
+    if (syncing == 0) {
+        sync();
+        _exit(0);
+    }
+    if (syncing < 0) {
+        syncing = 0;
+        sync();
+        send_empty(WIRE_SYNCED);
+    }
+}
+
+static void on_sync(void) {
+    if (syncing > 0)
+        sync_wanted = true;
+    else
+        start_sync();
+}
+
+/* Every child that has ended: the command, the one that syncs, orphans. */
+static void reap(void) {
+    struct rusage usage;
+    int status;
+    pid_t pid;
+
+    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+        command_reaped(&command, pid, status, &usage);
+        if (pid != syncing)
+            continue;
+        syncing = 0;
+        send_empty(WIRE_SYNCED);
+        if (sync_wanted)
+            start_sync();
+    }
+}
+
+void serve_kill_command(void) {
+    command_signal(&command, SIGKILL);
+}
+
 static void on_exec(const struct wire_frame *frame) {
     struct failure failure;
 
@@ -208,7 +261,8 @@ static void on_ping(struct wire_reader *reader) {
     send_frame(&writer);
 }
 
-static void on_frame(const struct wire_frame *frame) {
+/* False: there is no room for what it brings; it is to be given again. */
+static bool on_frame(const struct wire_frame *frame) {
     struct wire_reader reader;
     unsigned rows;
 
@@ -217,14 +271,17 @@ static void on_frame(const struct wire_frame *frame) {
     case WIRE_SETUP:
         if (state == STATE_HELLO)
             on_setup(frame);
+        else
+            refuse("the guest has been set up already");
         break;
     case WIRE_EXEC:
         if (state == STATE_READY)
             on_exec(frame);
+        else
+            refuse(state == STATE_HELLO ? "the guest has not been set up" : "a command has been started already");
         break;
     case WIRE_STDIN:
-        command_input(&command, frame->payload, frame->size);
-        break;
+        return command_input(&command, frame->payload, frame->size);
     case WIRE_CREDIT:
         command.credit += wire_get_u64(&reader);
         break;
@@ -239,8 +296,7 @@ static void on_frame(const struct wire_frame *frame) {
         on_ping(&reader);
         break;
     case WIRE_SYNC:
-        sync();
-        send_empty(WIRE_SYNCED);
+        on_sync();
         break;
     case WIRE_POWEROFF:
         power_off();
@@ -248,15 +304,12 @@ static void on_frame(const struct wire_frame *frame) {
         log_line("a frame of type %u from the host is passed over", frame->type);
         break;
     }
+    return true;
 }
 
-/* Reads from the port and acts on each whole frame. A host that is gone, or talks nonsense, ends everything. */
+/* Reads what has come. A host that is gone ends everything. */
 static void on_port(int port) {
     ssize_t got = read(port, received + received_size, sizeof(received) - received_size);
-    size_t offset = 0;
-    struct wire_frame frame;
-    size_t used;
-    enum wire_status status;
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -265,8 +318,18 @@ static void on_port(int port) {
         power_off();
     }
     received_size += (size_t)got;
+}
+
+/* Acts on the frames that have come. A host that talks nonsense ends everything. */
+static void take_frames(void) {
+    size_t offset = 0;
+    struct wire_frame frame;
+    size_t used;
+    enum wire_status status;
+
     while ((status = wire_parse(received + offset, received_size - offset, &frame, &used)) == WIRE_OK) {
-        on_frame(&frame);
+        if (!on_frame(&frame))
+            break;
         offset += used;
     }
     if (status == WIRE_GARBAGE) {
@@ -282,7 +345,7 @@ static void on_signal(int fd) {
 
     while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGCHLD)
-            command_reap(&command);
+            reap();
         else
             power_off(); /* Ctrl-Alt-Del, or whoever asks init to end */
     }
@@ -291,7 +354,10 @@ static void on_signal(int fd) {
 static void fill_poll(int port, int signals, struct pollfd *polls) {
     bool may_read = command.credit > 0 && queue_room() > 0;
 
-    polls[SOURCE_PORT] = (struct pollfd){.fd = port, .events = (short)(POLLIN | (queue_pending() ? POLLOUT : 0))};
+    polls[SOURCE_PORT] = (struct pollfd){
+        .fd = port,
+        .events = (short)((received_size < sizeof(received) ? POLLIN : 0) | (queue_pending() ? POLLOUT : 0)),
+    };
     polls[SOURCE_SIGNAL] = (struct pollfd){.fd = signals, .events = POLLIN};
     polls[SOURCE_OUT] = (struct pollfd){.fd = may_read ? command.out : -1, .events = POLLIN};
     polls[SOURCE_ERR] = (struct pollfd){.fd = may_read ? command.err : -1, .events = POLLIN};
@@ -308,6 +374,11 @@ static void fill_poll(int port, int signals, struct pollfd *polls) {
         polls[SOURCE_ERR].fd = -1;
 }
 
+/* A terminal that is drained is read until there is no more: poll() would not tell that. */
+static bool can_drain(void) {
+    return command.ended && command.terminal && command.out_left > 0 && command.credit > 0 && queue_room() > 0;
+}
+
 _Noreturn void serve(int port, sigset_t *signals) {
     int signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 
@@ -319,21 +390,23 @@ _Noreturn void serve(int port, sigset_t *signals) {
         if (!queue_flush())
             power_off();
         fill_poll(port, signal_fd, polls);
-        if (poll(polls, N_SOURCES, -1) < 0)
+        if (poll(polls, N_SOURCES, can_drain() ? 0 : -1) < 0)
             continue;
-        if (polls[SOURCE_PORT].revents & (POLLIN | POLLHUP | POLLERR))
+        if (received_size < sizeof(received) && polls[SOURCE_PORT].revents & (POLLIN | POLLHUP | POLLERR))
             on_port(port);
-        if (polls[SOURCE_OUT].revents)
+        if (polls[SOURCE_OUT].revents || can_drain())
             command_pump(&command, false);
         if (polls[SOURCE_ERR].revents)
             command_pump(&command, true);
         if (polls[SOURCE_IN].revents)
             command_flush_input(&command);
+        take_frames();
         if (polls[SOURCE_SIGNAL].revents)
             on_signal(signal_fd);
         if (state == STATE_RUNNING && command_done(&command)) {
             state = STATE_EXITED;
             send_exited();
+            command_close(&command);
         }
     }
 }

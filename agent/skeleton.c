@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mount points. On an overlay root, and in the guest's own tmpfs, a missing directory is simply made. Elsewhere it
- * would appear on the host; so the deepest directory that exists is covered by a tmpfs in which each of its entries is
+ * Mount points. In guest memory (an overlay root, a tmpfs) and in a share that the guest may write to, a missing
+ * directory is simply made. In a root that is no overlay it would appear on the host, and what is read-only does not
+ * take it; so there the deepest directory that exists is covered by a tmpfs in which each of its entries is
  * bound (symbolic links are made anew), and the missing part is made in that.
  */
 #include <dirent.h>
@@ -12,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -19,15 +21,18 @@
 #define TMPFS_MAGIC_NUMBER 0x01021994
 #define OVERLAY_MAGIC_NUMBER 0x794c7630
 #define MAX_SKELETONS 64
+#define MAX_LINKS 40
 
-static char skeletons[MAX_SKELETONS][256];
+static struct {
+    char path[PATH_SIZE];
+    dev_t device;
+} skeletons[MAX_SKELETONS];
 static size_t n_skeletons;
+static dev_t root_device; /* of a root that is no overlay */
 
-/* Whether making a directory in `path` stays within the guest. */
-static bool is_guest_memory(const char *path) {
-    struct statfs status;
-
-    return statfs(path, &status) == 0 && (status.f_type == TMPFS_MAGIC_NUMBER || status.f_type == OVERLAY_MAGIC_NUMBER);
+/* Whether what is made there stays within the guest. */
+static bool is_guest_memory(const struct statfs *system) {
+    return system->f_type == TMPFS_MAGIC_NUMBER || system->f_type == OVERLAY_MAGIC_NUMBER;
 }
 
 static int copy_link(int old, const char *name, const char *target) {
@@ -91,43 +96,109 @@ int skeleton_cover(const char *directory, const char *later, struct failure *fai
     if (entries)
         (void)closedir(entries);
     (void)close(old);
-    if (n_skeletons < MAX_SKELETONS)
-        (void)snprintf(skeletons[n_skeletons++], sizeof(skeletons[0]), "%s", later);
+    if (n_skeletons < MAX_SKELETONS && stat(directory, &status) == 0) {
+        skeletons[n_skeletons].device = status.st_dev;
+        (void)snprintf(skeletons[n_skeletons++].path, PATH_SIZE, "%s", later);
+    }
     return 0;
 }
 
-int skeleton_make(const char *path, bool root_is_overlay, struct failure *failure) {
-    char partial[PATH_SIZE];
-    char parent[PATH_SIZE] = "/";
+/*
+ * Whether a directory made in `path` would appear on the host unasked, or cannot be made. A share that the guest may
+ * write to is what the user gave it to make directories in.
+ */
+static bool must_cover(const char *path) {
+    struct statfs system;
     struct stat status;
 
-    if (strlen(path) >= sizeof(partial))
-        return fail(failure, "the mount point %s: %s", path, strerror(ENAMETOOLONG));
-    (void)snprintf(partial, sizeof(partial), "%s", path);
-    for (char *slash = partial + 1;; slash++) {
-        char saved = *slash;
+    if (statfs(path, &system) < 0 || stat(path, &status) < 0)
+        return false; /* mkdir() will say why */
+    if (system.f_flags & ST_RDONLY)
+        return true;
+    return !is_guest_memory(&system) && status.st_dev == root_device;
+}
 
-        if (saved != '/' && saved != '\0')
-            continue;
-        *slash = '\0';
-        if (stat(partial, &status) < 0) {
-            if (!root_is_overlay && !is_guest_memory(parent) && skeleton_cover(parent, parent, failure) < 0)
+void skeleton_root(const char *path) {
+    struct stat status;
+
+    if (stat(path, &status) == 0)
+        root_device = status.st_dev;
+}
+
+static int make_missing(const char *parent, const char *path, struct failure *failure) {
+    if (must_cover(parent) && skeleton_cover(parent, parent, failure) < 0)
+        return -1;
+    if (mkdir(path, 0755) < 0)
+        return fail(failure, "making the mount point %s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* Puts the target of the symbolic link `link` in its place in `path`, of which it is the first `used` bytes. */
+static int follow_link(char *path, size_t used, const char *parent, const char *link, struct failure *failure) {
+    static char target[PATH_SIZE], joined[2 * PATH_SIZE];
+    ssize_t size = readlink(link, target, sizeof(target) - 1);
+    int length;
+
+    if (size <= 0)
+        return fail(failure, "the mount point %s: %s", path, strerror(errno));
+    target[size] = '\0';
+    if (target[0] == '/')
+        parent = "";
+    length = snprintf(joined, sizeof(joined), "%s/%s%s", parent, target, path + used);
+    if (length < 0 || length >= PATH_SIZE)
+        return fail(failure, "the mount point %s: %s", path, strerror(ENAMETOOLONG));
+    memcpy(path, joined, (size_t)length + 1);
+    return 0;
+}
+
+/* Stores the path up to the component after its first `from` bytes, and returns the length of that. */
+static size_t next_part(const char *path, size_t from, char *part) {
+    size_t end = from + strspn(path + from, "/");
+
+    end += strcspn(path + end, "/");
+    memcpy(part, path, end);
+    part[end] = '\0';
+    return end;
+}
+
+int skeleton_make(const char *wanted, struct failure *failure) {
+    static char path[PATH_SIZE], part[PATH_SIZE], parent[PATH_SIZE];
+    struct stat status;
+    unsigned links = 0;
+
+    if (strlen(wanted) >= sizeof(path))
+        return fail(failure, "the mount point %s: %s", wanted, strerror(ENAMETOOLONG));
+    (void)snprintf(path, sizeof(path), "%s", wanted);
+    (void)snprintf(parent, sizeof(parent), "/");
+    for (size_t used = 0; path[used + strspn(path + used, "/")];) {
+        used = next_part(path, used, part);
+        if (stat(part, &status) == 0) {
+            if (!S_ISDIR(status.st_mode))
+                return fail(failure, "the mount point %s: %s is not a directory in the guest", wanted, part);
+        } else if (lstat(part, &status) == 0 && S_ISLNK(status.st_mode)) {
+            /* It leads nowhere yet: the directory that it names is what has to be made. */
+            if (++links > MAX_LINKS)
+                return fail(failure, "the mount point %s: %s", wanted, strerror(ELOOP));
+            if (follow_link(path, used, parent, part, failure) < 0)
                 return -1;
-            if (mkdir(partial, 0755) < 0 && errno != EEXIST)
-                return fail(failure, "making the mount point %s: %s", partial, strerror(errno));
-        } else if (!S_ISDIR(status.st_mode)) {
-            return fail(failure, "the mount point %s: %s is not a directory in the guest", path, partial);
+            used = 0;
+            (void)snprintf(part, sizeof(part), "/");
+        } else if (make_missing(parent, part, failure) < 0) {
+            return -1;
         }
-        (void)snprintf(parent, sizeof(parent), "%s", partial);
-        *slash = saved;
-        if (saved == '\0')
-            return 0;
+        (void)snprintf(parent, sizeof(parent), "%s", part);
     }
+    return 0;
 }
 
 void skeleton_make_readonly(void) {
     for (size_t i = 0; i < n_skeletons; i++) {
-        if (mount(NULL, skeletons[i], NULL, MS_REMOUNT | MS_RDONLY | MS_BIND, NULL) < 0)
-            log_line("making %s read-only: %s", skeletons[i], strerror(errno));
+        struct stat status;
+
+        /* A share mounted over it since then is not ours to change. */
+        if (stat(skeletons[i].path, &status) < 0 || status.st_dev != skeletons[i].device)
+            continue;
+        if (mount(NULL, skeletons[i].path, NULL, MS_REMOUNT | MS_RDONLY | MS_BIND, NULL) < 0)
+            log_line("making %s read-only: %s", skeletons[i].path, strerror(errno));
     }
 }
