@@ -120,6 +120,9 @@ static int run(const struct options *options, const struct config *config, uint6
     struct sink *sink = make_sink(options, config, supervisor_writer(supervisor));
     int status = supervisor_run(supervisor, config->targets, config->n_targets, &sink, 1);
     sink->free(sink);
+    if (supervisor_output_error(supervisor) != 0)
+        (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",
+                      strerror(supervisor_output_error(supervisor)));
     return status;
 }
 

@@ -153,7 +153,7 @@ static void take_records(struct machine *machine) {
     struct record record;
     size_t used;
 
-    while (machine->stage == STAGE_COMMAND &&
+    while (machine->stage == STAGE_COMMAND && machine->agent.out.size < MACHINE_QUEUE_LIMIT &&
            (used = record_get(machine->input.data, machine->input.size, &record)) > 0) {
         take_input(machine, &record);
         buffer_consume(&machine->input, used);

@@ -23,14 +23,17 @@
 #define WRITE_PIECE 4096u
 #define READ_SIZE (256u << 10)
 #define INPUT_LIMIT (64u << 10)
+#define CANCELLED_WRITE_MSEC 1000
 
 struct supervisor {
     struct writer writer; /* the first member: the writer is the supervisor */
     struct supervisor_options options;
     int signal_fd;
     sigset_t old_mask;
-    int cancelled; /* the signal that stopped us, 0: none */
-    bool killed;   /* a second signal has come */
+    int cancelled;    /* the signal that stopped us, 0: none */
+    bool killed;      /* a second signal has come */
+    bool deaf;        /* the run is cancelled, and whoever reads our output does not */
+    int output_error; /* errno of a write that lost output, other than EPIPE; 0: none */
     pid_t worker;
     int channel;
     struct buffer in;    /* records from the worker */
@@ -102,6 +105,13 @@ static void on_signal(struct supervisor *supervisor) {
     cancel(supervisor, (int)info.ssi_signo);
 }
 
+/* In milliseconds. A reader that takes nothing holds the end of a cancelled run up only once. */
+static int write_patience(const struct supervisor *supervisor) {
+    if (supervisor->killed || supervisor->deaf)
+        return 0;
+    return supervisor->cancelled ? CANCELLED_WRITE_MSEC : -1;
+}
+
 static void write_for_sink(struct writer *writer, int fd, const void *data, size_t size) {
     struct supervisor *supervisor = (struct supervisor *)writer;
     const char *bytes = data;
@@ -112,12 +122,15 @@ static void write_for_sink(struct writer *writer, int fd, const void *data, size
             {.fd = supervisor->signal_fd, .events = POLLIN},
         };
 
-        if (poll(polls, 2, supervisor->killed ? 0 : -1) < 0)
+        int ready = poll(polls, 2, write_patience(supervisor));
+        if (ready < 0)
             continue;
         if (polls[1].revents)
             on_signal(supervisor);
-        if (supervisor->killed && !polls[0].revents)
+        if (ready == 0 || (supervisor->killed && !polls[0].revents)) {
+            supervisor->deaf = true;
             return;
+        }
         if (!polls[0].revents)
             continue;
 
@@ -126,6 +139,8 @@ static void write_for_sink(struct writer *writer, int fd, const void *data, size
             bytes += written;
             size -= (size_t)written;
         } else if (errno == EPIPE || errno == EIO || errno == EBADF || errno == ENOSPC) {
+            if (errno != EPIPE && !supervisor->output_error)
+                supervisor->output_error = errno;
             if (!supervisor->cancelled)
                 cancel(supervisor, errno == EPIPE ? SIGPIPE : SIGTERM);
             return;
@@ -167,6 +182,10 @@ void supervisor_free(struct supervisor *supervisor) {
     buffer_deinit(&supervisor->out);
     strv_deinit(&supervisor->notices);
     free(supervisor);
+}
+
+int supervisor_output_error(const struct supervisor *supervisor) {
+    return supervisor->output_error;
 }
 
 struct writer *supervisor_writer(struct supervisor *supervisor) {
@@ -344,6 +363,8 @@ int supervisor_run(struct supervisor *supervisor, struct target *const *targets,
     for (size_t i = 0; i < n_sinks; i++)
         sinks[i]->finish(sinks[i], (unsigned)n_targets, n_not_passed);
 
+    if (supervisor->output_error)
+        return EXIT_STATUS_UNAVAILABLE;
     if (supervisor->cancelled && n_not_passed > 0)
         return verdict_exit_status(VERDICT_CANCELLED, supervisor->cancelled);
     if (n_targets == 1)

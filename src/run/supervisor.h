@@ -27,6 +27,9 @@ DEFINE_CLEANUP(cleanup_supervisor, struct supervisor *, supervisor_free)
 /* Writes for the sinks, handling signals meanwhile. Lives as long as the supervisor. */
 struct writer *supervisor_writer(struct supervisor *supervisor);
 
+/* Why output was lost, as a positive errno, or 0. A reader that went away does not count. */
+int supervisor_output_error(const struct supervisor *supervisor);
+
 /* Runs the targets in order; every target gets a finished event. Returns the exit status of vmtest. */
 int supervisor_run(struct supervisor *supervisor, struct target *const *targets, size_t n_targets,
                    struct sink *const *sinks, size_t n_sinks);
