@@ -232,6 +232,8 @@ static void reap(void) {
         if (pid != syncing)
             continue;
         syncing = 0;
+        if (!WIFEXITED(status))
+            sync(); /* something in the guest kills whatever it can: done here, then */
         send_empty(WIRE_SYNCED);
         if (sync_wanted)
             start_sync();

@@ -36,6 +36,8 @@ int file_write_atomically(const char *path, const void *data, size_t size, mode_
     if (fd < 0)
         return error_errno(ret_error, errno, "%s", temporary);
     r = fd_write_all(fd, data, size);
+    if (r == 0 && fsync(fd) < 0)
+        r = -errno;
     if (r == 0 && rename(temporary, path) < 0)
         r = -errno;
     if (r < 0) {

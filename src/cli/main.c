@@ -40,7 +40,7 @@ static void open_standard_descriptors(void) {
     int fd;
 
     do
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* what is written there is an error, not lost */
     while (fd >= 0 && fd <= STDERR_FILENO);
     (void)fd_close(fd);
 }

@@ -50,6 +50,13 @@ static void remember_no_pvh(const char *marker) {
         log_debug("%s cannot be written", marker);
 }
 
+/* Whether a kernel in the cache is one that boots: an ELF file, not cut off, with a PVH entry. */
+static bool is_whole(const char *path) {
+    _cleanup_kernel_ struct kernel *kernel = NULL;
+
+    return kernel_open(path, &kernel, NULL) == 0 && kernel->format == KERNEL_VMLINUX;
+}
+
 /* The unpacked form of a bzImage that has a PVH entry: *ret_fd; else 0 and *ret_fd stays -1. */
 static int unpack_cached(const struct kernel *kernel, const char *cache, int *ret_fd, struct error **ret_error) {
     _cleanup_free_ char *key = kernel_content_key(kernel);
@@ -58,8 +65,11 @@ static int unpack_cached(const struct kernel *kernel, const char *cache, int *re
     _cleanup_buffer_ struct buffer vmlinux = {0};
     int r;
 
-    if (path && path_exists(path))
-        return open_kernel(path, ret_fd, ret_error);
+    if (path && path_exists(path)) {
+        if (is_whole(path))
+            return open_kernel(path, ret_fd, ret_error);
+        (void)unlink(path);
+    }
     if (marker && path_exists(marker))
         return 0;
 

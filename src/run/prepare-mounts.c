@@ -10,6 +10,8 @@
 #include "run/prepare.h"
 
 #define SHARE_PATH "/mnt/vmtest"
+/* Each share is a PCI device; q35's bus has room for these beside the others. */
+#define MOUNTS_MAX 20
 
 static const char *keep(struct preparation *preparation, const char *string) {
     if (!string)
@@ -52,6 +54,8 @@ static void add_shared_directory(const struct target *target, bool host_root, no
     bool is_root = str_equal(target->share, "/");
     bool own_path = host_root && !is_root && !is_pseudo(target->share);
 
+    if (host_root && is_pseudo(target->share))
+        notice(context, "the shared directory lies in /proc, /sys or /dev: it is at " SHARE_PATH " alone");
     if (is_root)
         notice(context, "the shared directory is '/': it is shared read-only, at " SHARE_PATH " alone");
     add_share(preparation, "vmtest", target->share, !is_root);
@@ -65,13 +69,21 @@ static void add_shared_directory(const struct target *target, bool host_root, no
 }
 
 /* The modules under /lib/modules/RELEASE, unless the guest's root has them there already. */
-static void add_modules(bool host_root, struct preparation *preparation) {
+static void add_modules(const struct target *target, bool host_root, notice_fn *notice, void *context,
+                        struct preparation *preparation) {
     const struct modules *modules = &preparation->modules;
     _cleanup_free_ char *path = xasprintf("/lib/modules/%s", preparation->release);
     char resolved[PATH_MAX];
 
     if (!modules->directory)
         return;
+    /* Their mount point would be made in the shared directory, on the host. */
+    if (host_root && !str_equal(target->share, "/") &&
+        (path_is_below("/usr/lib/modules", target->share) || path_is_below(target->share, "/usr/lib/modules") ||
+         path_is_below("/lib/modules", target->share) || path_is_below(target->share, "/lib/modules"))) {
+        notice(context, "the shared directory holds /lib/modules: modprobe does not find the kernel's modules");
+        return;
+    }
     if (host_root && !modules->index && realpath(path, resolved) && str_equal(resolved, modules->directory))
         return;
     add_share(preparation, "modules", modules->directory, false);
@@ -80,12 +92,49 @@ static void add_modules(bool host_root, struct preparation *preparation) {
     add_mount(preparation, WIRE_MOUNT_MODULES, false, "modules", modules->index ? "modindex" : NULL, path);
 }
 
+/*
+ * A mount point in the shared directory has to be there already: the guest would make it on the host. What lies under
+ * another mount of the target is that one's affair.
+ */
+static int check_guest_path(const struct target *target, const struct target_mount *mount, struct error **ret_error) {
+    const char *inside = NULL;
+    const char *below;
+
+    for (size_t i = 0; i < target->n_mounts; i++) {
+        if (mount != &target->mounts[i] && path_is_below(mount->guest_path, target->mounts[i].guest_path))
+            return 0;
+    }
+
+    if (path_is_below(mount->guest_path, SHARE_PATH))
+        inside = mount->guest_path + strlen(SHARE_PATH);
+    else if (str_equal(target->rootfs, "/") && !str_equal(target->share, "/") &&
+             path_is_below(mount->guest_path, target->share))
+        inside = mount->guest_path + strlen(target->share);
+    if (!inside)
+        return 0;
+
+    below = inside[0] == '/' ? inside + 1 : inside;
+    _cleanup_free_ char *path = path_resolve(target->share, below);
+    if (path_is_directory(path))
+        return 0;
+    return error_new(ret_error, ENOENT,
+                     "%s: the mount '%s' lies in the shared directory, where it is missing; make '%s'", mount->where,
+                     mount->guest_path, path);
+}
+
 static int add_user_mounts(const struct target *target, struct preparation *preparation, struct error **ret_error) {
+    if (target->n_mounts > MOUNTS_MAX)
+        return error_new(ret_error, E2BIG, "%s: %zu mounts are more than the %d that a machine has room for",
+                         target_where(target, KEY_VM_MOUNTS), target->n_mounts, MOUNTS_MAX);
     for (size_t i = 0; i < target->n_mounts; i++) {
         const struct target_mount *mount = &target->mounts[i];
         _cleanup_free_ char *tag = xasprintf("mount%zu", i);
         struct stat status;
 
+        int r = check_guest_path(target, mount, ret_error);
+
+        if (r < 0)
+            return r;
         if (stat(mount->host_path, &status) < 0)
             return error_errno(ret_error, errno, "%s: the host path '%s' of the mount '%s'", mount->where,
                                mount->host_path, mount->guest_path);
@@ -117,7 +166,7 @@ int prepare_mounts(const struct target *target, notice_fn *notice, void *context
     add_share(preparation, "root", target->rootfs, writable_root);
     add_mount(preparation, WIRE_MOUNT_ROOT, writable_root, "root", NULL, "/");
     add_shared_directory(target, host_root, notice, context, preparation);
-    add_modules(host_root, preparation);
+    add_modules(target, host_root, notice, context, preparation);
     say_who_writes(target, notice, context);
     return add_user_mounts(target, preparation, ret_error);
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -65,6 +66,27 @@ static int check_rootfs(const struct target *target, struct error **ret_error) {
                      where, target->rootfs);
 }
 
+/* Whether the host would give QEMU so much memory, asked for as QEMU does. */
+static int check_memory(const struct target *target, struct error **ret_error) {
+    void *memory = mmap(NULL, target->memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED)
+        return error_errno(ret_error, errno, "%s: the host does not give a machine '%s' of memory; ask for less",
+                           target_where(target, KEY_VM_MEMORY), target->memory_text);
+    (void)munmap(memory, target->memory);
+    return 0;
+}
+
+/* Linux takes no argument longer than this (MAX_ARG_STRLEN), the final NUL included. */
+#define SCRIPT_MAX (128u << 10)
+
+static int check_command(const struct target *target, struct error **ret_error) {
+    if (!target->command || strlen(target->command) < SCRIPT_MAX)
+        return 0;
+    return error_new(ret_error, E2BIG, "%s: the command is longer than %u bytes; put it into a script",
+                     target_where(target, KEY_COMMAND), SCRIPT_MAX - 1);
+}
+
 static int choose_accel(const struct target *target, notice_fn *notice, void *context, enum accel *ret_accel,
                         struct error **ret_error) {
     _cleanup_error_ struct error *reason = NULL;
@@ -98,6 +120,10 @@ int prepare(const struct target *target, notice_fn *notice, void *context, struc
                          target->arch);
 
     r = check_rootfs(target, ret_error);
+    if (r == 0)
+        r = check_memory(target, ret_error);
+    if (r == 0)
+        r = check_command(target, ret_error);
     if (r == 0)
         r = qemu_find_program(target->qemu_command, ret_preparation->arch->qemu, target_where(target, KEY_QEMU_COMMAND),
                               &ret_preparation->program, ret_error);

@@ -24,16 +24,18 @@
 #define READ_SIZE (256u << 10)
 #define INPUT_LIMIT (64u << 10)
 #define CANCELLED_WRITE_MSEC 1000
+#define WRITE_GRACE (30 * NSEC_PER_SEC)
 
 struct supervisor {
     struct writer writer; /* the first member: the writer is the supervisor */
     struct supervisor_options options;
     int signal_fd;
     sigset_t old_mask;
-    int cancelled;    /* the signal that stopped us, 0: none */
-    bool killed;      /* a second signal has come */
-    bool deaf;        /* the run is cancelled, and whoever reads our output does not */
-    int output_error; /* errno of a write that lost output, other than EPIPE; 0: none */
+    int cancelled;             /* the signal that stopped us, 0: none */
+    bool killed;               /* a second signal has come */
+    bool deaf;                 /* the run is cancelled, and whoever reads our output does not */
+    deadline_t write_deadline; /* of a target with a timeout: nobody's reading may hold it up longer */
+    int output_error;          /* errno of a write that lost output, other than EPIPE; 0: none */
     pid_t worker;
     int channel;
     struct buffer in;    /* records from the worker */
@@ -109,7 +111,9 @@ static void on_signal(struct supervisor *supervisor) {
 static int write_patience(const struct supervisor *supervisor) {
     if (supervisor->killed || supervisor->deaf)
         return 0;
-    return supervisor->cancelled ? CANCELLED_WRITE_MSEC : -1;
+    if (supervisor->cancelled)
+        return CANCELLED_WRITE_MSEC;
+    return deadline_poll_timeout(supervisor->write_deadline);
 }
 
 static void write_for_sink(struct writer *writer, int fd, const void *data, size_t size) {
@@ -128,6 +132,8 @@ static void write_for_sink(struct writer *writer, int fd, const void *data, size
         if (polls[1].revents)
             on_signal(supervisor);
         if (ready == 0 || (supervisor->killed && !polls[0].revents)) {
+            if (!supervisor->cancelled && !supervisor->output_error)
+                supervisor->output_error = ETIMEDOUT;
             supervisor->deaf = true;
             return;
         }
@@ -138,7 +144,7 @@ static void write_for_sink(struct writer *writer, int fd, const void *data, size
         if (written >= 0) {
             bytes += written;
             size -= (size_t)written;
-        } else if (errno == EPIPE || errno == EIO || errno == EBADF || errno == ENOSPC) {
+        } else if (errno != EAGAIN && errno != EINTR) {
             if (errno != EPIPE && !supervisor->output_error)
                 supervisor->output_error = errno;
             if (!supervisor->cancelled)
@@ -152,7 +158,8 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
     sigset_t signals;
     struct supervisor *supervisor = xcalloc(1, sizeof(*supervisor));
 
-    *supervisor = (struct supervisor){.writer.write = write_for_sink, .options = *options, .channel = -1};
+    *supervisor = (struct supervisor){
+        .writer.write = write_for_sink, .options = *options, .channel = -1, .write_deadline = DEADLINE_NONE};
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);
@@ -245,8 +252,12 @@ static void take_records(struct supervisor *supervisor, const struct target *tar
             if (result.verdict == VERDICT_CANCELLED && supervisor->cancelled)
                 outcome->detail = result.detail = supervisor->cancelled;
         }
-        if (event.type == EVENT_STAGE && event.stage == STAGE_COMMAND && supervisor->interactive)
-            terminal_make_raw(supervisor);
+        if (event.type == EVENT_STAGE && event.stage == STAGE_COMMAND) {
+            if (target->timeout)
+                supervisor->write_deadline = deadline_in(target->timeout + WRITE_GRACE);
+            if (supervisor->interactive)
+                terminal_make_raw(supervisor);
+        }
         tell(supervisor, target, &event);
     }
     buffer_consume(&supervisor->in, offset);
@@ -318,6 +329,7 @@ static void run_target(struct supervisor *supervisor, const struct target *targe
         tell_finished(supervisor, target, VERDICT_ERROR, 0, error_message(error));
         return;
     }
+    supervisor->write_deadline = DEADLINE_NONE;
     supervisor->interactive = target->interactive;
     supervisor->input_open = target->interactive && supervisor->options.input_fd >= 0;
     pump(supervisor, target, outcome);

@@ -299,6 +299,7 @@ void worker_run(const struct target *target, const struct worker_options *option
     _cleanup_close_ int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     machine_init(machine, channel, signal_fd, options->start);
     worker.preparation = (struct preparation){.kernel_fd = -1, .initrd_fd = -1};
+    machine_enter(machine, STAGE_PREPARE);
     stage_prepare(&worker);
     stage_launch(&worker);
     stage_boot(&worker);

@@ -125,7 +125,7 @@ static void test_no_modules_at_all_is_no_error_and_tells_the_places(void **state
 }
 
 static void test_given_directory_is_taken_as_itself_or_as_a_root(void **state) {
-    static const char *const given[] = {"", "/lib/modules", "/lib/modules/" RELEASE};
+    static const char *const given[] = {"", "/lib/modules", ("/lib/modules/" RELEASE)};
     struct fixture *fixture = *state;
     _cleanup_free_ char *expected = xasprintf("%s/other/lib/modules/" RELEASE, fixture->root);
     write_modules(fixture->root, "other/lib/modules/" RELEASE);

@@ -291,7 +291,8 @@ class TestModules:
         return shutil.copy(kernel, f"{top}/boot/vmlinuz-{package.release}")
 
     def test_a_kernel_without_9p_is_refused_as_such(self, refuse, cloud):
-        result = refuse(["-k", cloud, "true"], ["--kernel: ", cloud, "no 9p", "CONFIG_9P_FS", "generic"], cwd="/")
+        result = refuse(["-k", cloud, "true"], ["--kernel: ", cloud, "no 9p", "CONFIG_9P_FS", "generic"], cwd="/",
+                        env={"VMTEST_CACHE_DIR": f"{os.path.dirname(cloud)}/cache"})
         assert "CONFIG_VIRTIO_PCI" not in result.errors[0] and "CONFIG_OVERLAY_FS" not in result.errors[0], str(result)
 
     def test_modules_that_were_not_unpacked_are_told_from_ones_that_were_not_built(self, refuse, cloud, kernel):
@@ -300,7 +301,8 @@ class TestModules:
             pytest.fail("the package has no configuration")
         shutil.copy(config, f"{os.path.dirname(cloud)}/config-{package_of(kernel).release}")
         try:
-            refuse(["-k", cloud, "true"], ["9p", "as modules", "CONFIG_9P_FS", "package"], cwd="/")
+            refuse(["-k", cloud, "true"], ["9p", "as modules", "CONFIG_9P_FS", "package"], cwd="/",
+                   env={"VMTEST_CACHE_DIR": f"{os.path.dirname(cloud)}/cache"})
         finally:
             os.unlink(f"{os.path.dirname(cloud)}/config-{package_of(kernel).release}")
 

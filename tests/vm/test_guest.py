@@ -256,11 +256,17 @@ class TestFourKernels:
     """The stock kernels, straight out of their unpacked packages."""
 
     @pytest.fixture(scope="class")
-    def seen(self, run, project, kernels):
-        shutil.copy(PROBE, project)
+    def directory(self, project, kernels):
+        path = f"{project}/{os.path.basename(kernels)}-{len(os.listdir(project))}"
+        os.mkdir(path)
+        shutil.copy(PROBE, path)
+        return path
+
+    @pytest.fixture(scope="class")
+    def seen(self, run, directory, kernels):
         package = os.path.dirname(os.path.dirname(kernels))
         assert not any(name.startswith("modules.dep") for _, _, names in os.walk(package) for name in names)
-        result = run(["-k", kernels, "--", PYTHON, "probe.py"], cwd=project, timeout=180)
+        result = run(["-k", kernels, "--", PYTHON, "probe.py"], cwd=directory, timeout=180)
         assert result.status == 0, str(result)
         return json.loads(result.stdout)
 
@@ -280,9 +286,9 @@ class TestFourKernels:
     def test_a_bpf_map_can_be_made(self, seen):
         assert seen["bpf"] == "made"
 
-    def test_shared_directory_and_root_can_be_written(self, seen, project):
+    def test_shared_directory_and_root_can_be_written(self, seen, directory):
         assert set(seen["writable"].values()) == {True}, seen["writable"]
-        assert read_file(f"{project}/written") == b"x"
+        assert read_file(f"{directory}/written") == b"x"
 
     def test_modprobe_works_without_a_depmod(self, seen):
         modules = seen["modules"]

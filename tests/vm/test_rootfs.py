@@ -94,12 +94,12 @@ class TestBusyboxAlone:
         assert ("a directory was written" in result.out.splitlines()) == (mode != "ro"), str(result)
         assert os.path.exists(f"{busybox_root}/bin/written") == (mode == "rw"), str(result)
 
-    def test_the_top_of_the_root_is_not_written_into_nowhere(self, result, busybox_root, mode):
-        said = "the top was written" in result.out.splitlines()
-        assert said == {"overlay": True, "ro": False, "rw": os.path.exists(f"{busybox_root}/written")}[mode], str(result)
+    def test_the_top_that_lacks_mount_points_can_be_written_in_the_guest_alone(self, result, busybox_root, mode):
+        assert ("the top was written" in result.out.splitlines()) == (mode != "ro"), str(result)
+        assert not os.path.exists(f"{busybox_root}/written")
 
     def test_on_the_host_no_mount_point_is_made(self, result, busybox_root):
-        assert set(entries(busybox_root)) <= {"bin", "bin/busybox", "bin/written", "written"}, str(result)
+        assert set(entries(busybox_root)) <= {"bin", "bin/busybox", "bin/written"}, str(result)
 
 
 def test_a_root_without_a_shell_runs_an_argument_vector(run, project, kernel):
@@ -155,7 +155,7 @@ dpkg-query -W -f '${{Package}}\\n' base-files; ls /mnt; test -d /lib/modules/$(u
         result = run([], cwd=f"{project}/share")
         assert result.status == 0 and result.out.endswith("\nPASS\n"), str(result)
         lines = read_file(f"{project}/share/result.txt").decode().splitlines()
-        assert lines[:3] == ["/mnt/vmtest", "hi", "/usr/bin/bash"] or lines[2] == "/bin/bash", lines
+        assert lines[:2] == ["/mnt/vmtest", "hi"] and lines[2] in ("/usr/bin/bash", "/bin/bash"), lines
         assert lines[-3:] == ["base-files", "vmtest", "modules"], lines
         assert ("changed" in lines) == (mode != "ro"), lines
         assert entries(root) == sorted(before + (["etc/vmtest-probe"] if mode == "rw" else []))
