@@ -358,6 +358,23 @@ class TestMachine:
         write_file(f"{tmp_path}/{FILE}", target("[target.vm.mounts]", line, kernel=f'"{kernel}"'))
         refuse([], [f"{FILE}:6:1: ", *expect], cwd=tmp_path)
 
+    def test_a_mount_point_missing_in_the_shared_directory_is_not_made_on_the_host(self, refuse, kernel, tmp_path):
+        os.mkdir(f"{tmp_path}/data")
+        for point in ("/mnt/vmtest/new", f"{tmp_path}/new"):
+            write_file(f"{tmp_path}/{FILE}", target("[target.vm.mounts]", f'"{point}" = {{ host_path = "data" }}',
+                                                    kernel=f'"{kernel}"'))
+            refuse([], [f"{FILE}:6:1: ", point, "missing", "make"], cwd=tmp_path)
+            assert not os.path.exists(f"{tmp_path}/new")
+
+    def test_more_mounts_than_a_machine_has_room_for_are_refused(self, refuse, kernel, tmp_path):
+        lines = [f'"/m{i}" = {{ host_path = "." }}' for i in range(40)]
+        write_file(f"{tmp_path}/{FILE}", target("[target.vm.mounts]", *lines, kernel=f'"{kernel}"'))
+        refuse([], [f"{FILE}:5:", "40 mounts", "20"], cwd=tmp_path)
+
+    def test_a_command_longer_than_linux_takes_is_refused(self, refuse, kernel, tmp_path):
+        write_file(f"{tmp_path}/{FILE}", target(command='"' + "x" * 131072 + '"', kernel=f'"{kernel}"'))
+        refuse([], [f"{FILE}:4:11: ", "longer than 131071 bytes", "script"], cwd=tmp_path)
+
     def test_a_root_that_is_none_is_refused_with_the_place(self, refuse, kernel, tmp_path):
         os.mkdir(f"{tmp_path}/empty")
         write_file(f"{tmp_path}/file", "")
