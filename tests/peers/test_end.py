@@ -9,7 +9,7 @@ def test_a_command_that_exits_with_zero_passes(bench):
     assert finished["reason"] == ""
     assert finished["stage"] == "command"
     assert finished["kernel"] == "6.1.0-fake"
-    assert [event["stage"] for event in result.events if event["event"] == "stage"] == ["boot", "setup", "command"]
+    assert [event["stage"] for event in result.events if event["event"] == "stage"] == ["prepare", "boot", "setup", "command"]
 
 
 @pytest.mark.parametrize("code", [1, 42, 255])
