@@ -79,6 +79,21 @@ void machine_deinit(struct machine *machine) {
     free(machine->reason);
 }
 
+void machine_reset(struct machine *machine) {
+    struct machine old = *machine;
+
+    machine_init(machine, old.channel, old.signal_fd, old.start);
+    machine->queue = old.queue;
+    machine->queue_sent = old.queue_sent;
+    machine->input = old.input;
+    machine->stage = old.stage;
+    machine->stage_start = old.stage_start;
+    machine->accel = old.accel;
+    old.queue = (struct buffer){0};
+    old.input = (struct buffer){0};
+    machine_deinit(&old);
+}
+
 void machine_emit(struct machine *machine, const struct event *event) {
     struct event stamped = *event;
 

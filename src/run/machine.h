@@ -60,6 +60,9 @@ struct machine {
 void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t start);
 void machine_deinit(struct machine *machine);
 
+/* Forgets a machine that has ended, so that another can be started; what is queued for the supervisor stays. */
+void machine_reset(struct machine *machine);
+
 /* Queues an event for the supervisor. */
 void machine_emit(struct machine *machine, const struct event *event);
 void machine_notice(void *machine, const char *line);

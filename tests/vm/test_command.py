@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import PYTHON, marked_processes, wait_for, wait_for_no_processes, write_file
+from conftest import PYTHON, marked_processes, read_file, wait_for, wait_for_no_processes, write_file
 
 
 @pytest.mark.parametrize("command, status, message", [
@@ -189,3 +189,25 @@ def test_a_cancelled_run_starts_no_further_target(start, project, kernel):
                 if event["event"] == "finished"]
     assert finished == [("a", "cancelled", 130), ("b", "cancelled", 130)], events[-4:]
     assert [event["target"] for event in events if event["event"] == "started"] == ["a"]
+
+
+def aborting_qemu(directory, times):
+    """A QEMU that fails an assertion in its first `times` starts."""
+    write_file(f"{directory}/my-qemu", f"""#!/bin/sh
+echo started >> {directory}/starts
+if [ "$(wc -l < {directory}/starts)" -le {times} ]; then echo 'my-qemu: assertion failed' >&2; kill -ABRT $$; fi
+exec qemu-system-x86_64 "$@"
+""", 0o755)
+    return f"{directory}/my-qemu"
+
+
+def test_an_emulator_that_aborts_while_it_boots_is_started_once_more(run, kernel, tmp_path):
+    result = run(["-k", kernel, "--accel", "tcg", "-q", aborting_qemu(tmp_path, 1), "echo ran; exit 4"], cwd=tmp_path)
+    assert (result.out, result.status) == ("ran\n", 4), str(result)
+    assert "assertion failed; starting it once more" in result.err, str(result)
+
+
+def test_an_emulator_that_aborts_twice_is_an_error(run, kernel, tmp_path):
+    result = run(["-k", kernel, "--accel", "tcg", "-q", aborting_qemu(tmp_path, 9), "true"], cwd=tmp_path)
+    assert result.status == 69 and "error: QEMU was killed by signal 6" in result.err, str(result)
+    assert len(read_file(f"{tmp_path}/starts").split()) == 2
