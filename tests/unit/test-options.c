@@ -41,7 +41,7 @@ static struct target *target_of(const char *line) {
     _cleanup_error_ struct error *error = NULL;
     struct target *target = NULL;
 
-    if (options_to_target(&options, "/work", &target, &error) < 0)
+    if (options_to_target(&options, "/project", &target, &error) < 0)
         fail_msg("%s: %s", line, error_message(error));
     return target;
 }
@@ -236,8 +236,8 @@ static void a_one_liner_becomes_a_target_with_defaults(void **state) {
 
     assert_true(target->one_liner);
     assert_string_equal(target->name, "bzImage");
-    assert_string_equal(target->kernel, "/work/boot/bzImage");
-    assert_string_equal(target->share, "/work");
+    assert_string_equal(target->kernel, "/project/boot/bzImage");
+    assert_string_equal(target->share, "/project");
     assert_string_equal(target->command, "uname -r");
     assert_string_equal(target->where[KEY_KERNEL], "--kernel");
     assert_null(target->where[KEY_ROOTFS]);
@@ -255,9 +255,9 @@ static void the_options_of_a_one_liner_reach_the_target(void **state) {
                   "true");
 
     assert_string_equal(target->kernel, "/k/vmlinux");
-    assert_string_equal(target->rootfs, "/work/root");
-    assert_string_equal(target->qemu_command, "/work/./qemu");
-    assert_string_equal(target->modules, "/work/m");
+    assert_string_equal(target->rootfs, "/project/root");
+    assert_string_equal(target->qemu_command, "/project/./qemu");
+    assert_string_equal(target->modules, "/project/m");
     assert_int_equal(target->memory, UINT64_C(1) << 30);
     assert_string_equal(target->memory_text, "1G");
     assert_int_equal(target->num_cpus, 7);
