@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent: PID 1 of a kernel target. It boots the guest far enough to talk (boot.c, port.c), mounts what the run
- * asks for (mounts.c, skeleton.c), runs the command and carries its output (command.c, serve.c), and never exits:
- * whatever cannot go on powers the machine off. Nothing is allocated on the heap; every buffer is static.
+ * The agent: PID 1 of a kernel target, or a process of an image target's system. It boots the guest far enough to talk
+ * (boot.c, port.c) or attaches to one that is up (attach.c), mounts what the run asks for (mounts.c, skeleton.c), runs
+ * the command and carries its output (command.c, serve.c). PID 1 never exits: whatever cannot go on powers the machine
+ * off. Nothing is allocated on the heap; every buffer is static.
  */
 #ifndef VMTEST_AGENT_H
 #define VMTEST_AGENT_H
@@ -20,11 +21,29 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PATH_SIZE 4096
 
+/* How the agent was started. */
+enum role {
+    ROLE_SOCKET,  /* an ordinary process that serves a descriptor and changes nothing in the system (tests) */
+    ROLE_INIT,    /* PID 1 of a kernel target: losing the host means powering off */
+    ROLE_PROCESS, /* a process of an image target's system */
+};
+extern enum role role;
+
 /* boot.c */
 /* Mounts the pseudo file systems, loads the modules, brings `lo` up, sets the limits. */
 void boot_early(void);
 /* Opens the agent's port, waiting for it to appear. Never returns without it: powers off. */
 int boot_open_port(void);
+
+/* attach.c */
+/* Exit status of `vmtest-agent --attach` when it could be run but not attached; standard error says why. */
+#define ATTACH_FAILED 3
+/*
+ * Opens the port and goes on in a child that serves it. Returns the exit status once that is done or has failed.
+ */
+int attach(const sigset_t *signals);
+/* Keeps the OOM killer away from this process; commands are not shielded. */
+void shield_from_oom(void);
 
 /* Why something was not possible: one line, cut to fit. */
 struct failure {
@@ -34,14 +53,18 @@ struct failure {
 /* Fills a failure. Always returns -1, so that a function can return it. */
 int fail(struct failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* port.c */
+/* Begins to listen for devices that appear; to be called before the port's driver is loaded. */
+void port_listen(void);
+/* Opens the port, waiting for it to appear at most so long (-1: for ever), and until the host has its end open. */
+int port_open(int patience_msec, struct failure *failure);
+
 /* A line for the kernel's log. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* power.c */
 /* Writes everything back and powers the machine off; an agent that is not PID 1 takes the command along and exits. */
 _Noreturn void power_off(void);
-/* Whether losing the host means powering off; false for an agent that serves a descriptor as an ordinary process. */
-extern bool is_init;
 
 /* mounts.c */
 struct mount_entry {
@@ -56,7 +79,9 @@ struct mount_entry {
 
 /* Mounts the root share, the first entry, and makes it the root; the others tell which mount points it must have. */
 int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire_root root, struct failure *failure);
-/* Mounts one entry of SETUP below the new root. */
+/* Loads what the shares of an image target's system need, as far as it has it. */
+void mounts_load_drivers(void);
+/* Mounts one entry of SETUP below the root. */
 int mounts_add(const struct mount_entry *entry, struct failure *failure);
 /* After the last: a read-only root has its helpers made read-only, too. */
 void mounts_finish(enum wire_root root);
@@ -69,6 +94,10 @@ void skeleton_root(const char *path);
 /* Covers `directory`, which will be called `later` once the root has been entered. */
 int skeleton_cover(const char *directory, const char *later, struct failure *failure);
 void skeleton_make_readonly(void);
+
+/* settle.c */
+/* Waits until the system has come up and is quiet, at most so long. For a child: it blocks. */
+void settle(uint32_t limit_msec);
 
 /* serve.c */
 /* Kills the command that runs, if any. */

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of the boot that does not depend on the run. The initramfs holds /modules/load, a list of module files in
- * load order. The port appears some time after its driver was loaded: uevents tell, asked for before the modules are
- * loaded so that none is missed.
+ * load order.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <net/if.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -116,20 +111,10 @@ static void set_limits(void) {
         log_line("RLIMIT_NOFILE: %s", strerror(errno));
 }
 
-static int uevents = -1;
-
-static void listen_for_uevents(void) {
-    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
-
-    uevents = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
-    if (uevents < 0 || bind(uevents, (struct sockaddr *)&address, sizeof(address)) < 0)
-        log_line("listening for uevents: %s", strerror(errno));
-}
-
 void boot_early(void) {
     if (mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=755") < 0)
         log_line("mounting devtmpfs: %s; the kernel needs CONFIG_DEVTMPFS", strerror(errno));
-    listen_for_uevents();
+    port_listen();
     load_modules();
     for (size_t i = 0; i < COUNT(early_mounts); i++)
         mount_early(&early_mounts[i]);
@@ -138,88 +123,13 @@ void boot_early(void) {
     set_limits();
 }
 
-static bool is_our_port(const char *name) {
-    char path[512];
-    char text[128];
-    ssize_t size;
+int boot_open_port(void) {
+    struct failure failure;
+    int port = port_open(-1, &failure);
 
-    (void)snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    size = read(fd, text, sizeof(text) - 1);
-    (void)close(fd);
-    if (size <= 0)
-        return false;
-    text[size] = '\0';
-    text[strcspn(text, "\n")] = '\0';
-    return strcmp(text, WIRE_PORT_NAME) == 0;
-}
-
-static int find_port(void) {
-    DIR *directory = opendir("/sys/class/virtio-ports");
-    struct dirent *entry;
-    int fd = -1;
-
-    if (!directory)
-        return -1;
-    while (fd < 0 && (entry = readdir(directory))) {
-        char path[512];
-
-        if (!is_our_port(entry->d_name))
-            continue;
-        (void)snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
-        fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    }
-    (void)closedir(directory);
-    return fd;
-}
-
-static void drain_uevents(void) {
-    char buffer[8192];
-
-    while (recv(uevents, buffer, sizeof(buffer), 0) > 0)
-        ;
-}
-
-/*
- * Right after it has appeared, a port may not know yet that the host has its end open, and reads as if that were
- * closed. The wait queue is woken when it learns; edge-triggered, since POLLHUP would be there all the time.
- */
-static void wait_for_host(int fd) {
-    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-
-    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &interest) < 0) {
-        log_line("waiting for the host: %s", strerror(errno));
+    if (port < 0) {
+        log_line("%s", failure.text);
         power_off();
     }
-    for (;;) {
-        struct pollfd port = {.fd = fd, .events = POLLOUT};
-        struct epoll_event event;
-
-        if (poll(&port, 1, 0) >= 0 && !(port.revents & POLLHUP))
-            break;
-        (void)epoll_wait(epoll, &event, 1, -1);
-    }
-    (void)close(epoll);
-}
-
-int boot_open_port(void) {
-    for (;;) {
-        struct pollfd event = {.fd = uevents, .events = POLLIN};
-        int fd;
-
-        drain_uevents();
-        fd = find_port();
-        if (fd >= 0) {
-            (void)close(uevents);
-            wait_for_host(fd);
-            return fd;
-        }
-        if (uevents < 0 || (poll(&event, 1, -1) < 0 && errno != EINTR)) {
-            log_line("there is no port " WIRE_PORT_NAME);
-            power_off();
-        }
-    }
+    return port;
 }

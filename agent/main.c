@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two ways to start: as PID 1, out of the initramfs; or as `vmtest-agent --serve FD`, an ordinary process that talks
- * over a socket it inherited and mounts nothing.
+ * Three ways to start: as PID 1, out of the initramfs; as `vmtest-agent --attach` in a system that is up, an image
+ * target's; or as `vmtest-agent --serve FD`, a process that talks over a socket it inherited and mounts nothing.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,15 +10,6 @@
 #include <unistd.h>
 
 #include "agent.h"
-
-static void shield_from_oom(void) {
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-    if (fd >= 0) {
-        (void)!write(fd, "-1000", 5);
-        (void)close(fd);
-    }
-}
 
 int main(int argc, char **argv) {
     sigset_t signals;
@@ -33,9 +24,14 @@ int main(int argc, char **argv) {
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 
+    if (argc == 2 && strcmp(argv[1], "--attach") == 0) {
+        role = ROLE_PROCESS;
+        return attach(&signals);
+    }
     if (argc == 3 && strcmp(argv[1], "--serve") == 0) {
         int port = atoi(argv[2]);
 
+        role = ROLE_SOCKET;
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
         if (fcntl(port, F_SETFL, O_NONBLOCK) < 0 || fcntl(port, F_SETFD, FD_CLOEXEC) < 0)
             return 2;
@@ -43,7 +39,7 @@ int main(int argc, char **argv) {
     }
     if (getpid() != 1)
         return 2;
-    is_init = true;
+    role = ROLE_INIT;
     boot_early();
     shield_from_oom();
     serve(boot_open_port(), &signals);

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -31,7 +33,8 @@ static int mount_9p(const char *tag, const char *path, bool writable, bool loose
     if (mount(tag, path, "9p", writable ? 0 : MS_RDONLY, options) == 0)
         return 0;
     if (errno == ENODEV)
-        return fail(failure, "the guest's kernel has no 9p file system (CONFIG_9P_FS)");
+        return fail(failure, "the guest's kernel has no 9p file system (CONFIG_9P_FS)%s",
+                    role == ROLE_PROCESS ? ", which shares need; to run without them, set share = \"none\"" : "");
     return fail(failure, "mounting the share '%s' on %s: %s", tag, path, strerror(errno));
 }
 
@@ -161,6 +164,25 @@ static int mount_modules(const struct mount_entry *entry, struct failure *failur
             log_line("clearing %s away: %s", places[i], strerror(errno));
     }
     return r;
+}
+
+void mounts_load_drivers(void) {
+    static const char *const argv[] = {"modprobe", "-a", "-q", "9pnet_virtio", "9p", NULL};
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        sigset_t none;
+
+        (void)sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        if (!getenv("PATH"))
+            (void)setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+        (void)execvp(argv[0], (char *const *)argv);
+        _exit(127);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
 }
 
 int mounts_add(const struct mount_entry *entry, struct failure *failure) {

@@ -8,7 +8,7 @@
 
 #include "agent.h"
 
-bool is_init;
+enum role role;
 
 int fail(struct failure *failure, const char *format, ...) {
     va_list args;
@@ -30,12 +30,12 @@ void log_line(const char *format, ...) {
     va_start(args, format);
     (void)vsnprintf(line + used, sizeof(line) - used, format, args);
     va_end(args);
-    if (is_init && kmsg >= 0)
+    if (role != ROLE_SOCKET && kmsg >= 0)
         (void)!write(kmsg, line, strlen(line));
 }
 
 void power_off(void) {
-    if (!is_init) {
+    if (role != ROLE_INIT) {
         serve_kill_command();
         _exit(0);
     }

@@ -28,6 +28,7 @@ static unsigned char received[WIRE_PAYLOAD_MAX + WIRE_HEADER_SIZE];
 static size_t received_size;
 static pid_t syncing;    /* the child that writes everything back, 0: none */
 static bool sync_wanted; /* asked for again meanwhile */
+static pid_t settling;   /* the child that waits for the system to settle, 0: none */
 
 static void send_frame(struct wire_writer *writer) {
     size_t size = wire_end(writer);
@@ -140,13 +141,24 @@ static void take_settings(struct wire_reader *reader, uint32_t *ret_root) {
     entropy = wire_get_bytes(reader, &entropy_size);
     wire_get_string(reader, hostname, sizeof(hostname));
     *ret_root = wire_get_u32(reader);
-    if (reader->failed || !is_init)
+    if (reader->failed || role == ROLE_SOCKET)
         return;
-    if (clock_settime(CLOCK_REALTIME, &now) < 0)
+    if (now.tv_sec != 0 && clock_settime(CLOCK_REALTIME, &now) < 0)
         log_line("setting the clock: %s", strerror(errno));
     add_entropy(entropy, entropy_size);
-    if (sethostname(hostname, strlen(hostname)) < 0)
+    if (hostname[0] && sethostname(hostname, strlen(hostname)) < 0)
         log_line("setting the host name: %s", strerror(errno));
+}
+
+/* Mounts what a system of its own gets beside it. */
+static int mount_shares(uint32_t count, struct failure *failure) {
+    if (count > 0)
+        mounts_load_drivers();
+    for (uint32_t i = 0; i < count; i++) {
+        if (mounts_add(&entries[i], failure) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int take_mounts(struct wire_reader *reader, uint32_t root, struct failure *failure) {
@@ -161,10 +173,14 @@ static int take_mounts(struct wire_reader *reader, uint32_t root, struct failure
         wire_get_string(reader, entries[i].second, sizeof(entries[i].second));
         wire_get_string(reader, entries[i].path, sizeof(entries[i].path));
     }
-    if (!wire_reader_done(reader) || root > WIRE_ROOT_RW)
+    if (!wire_reader_done(reader) || root > WIRE_ROOT_OWN)
         return fail(failure, "the set-up frame is malformed");
-    if (!is_init)
+    if (role == ROLE_SOCKET)
         return 0;
+    if ((root == WIRE_ROOT_OWN) != (role == ROLE_PROCESS))
+        return fail(failure, "the set-up frame is for another kind of target");
+    if (role == ROLE_PROCESS)
+        return mount_shares(count, failure);
     if (count == 0 || entries[0].kind != WIRE_MOUNT_ROOT)
         return fail(failure, "the set-up frame has no root");
     if (mounts_enter_root(entries, count, (enum wire_root)root, failure) < 0)
@@ -221,6 +237,25 @@ static void on_sync(void) {
         start_sync();
 }
 
+/* In a child as well. */
+static void on_settle(struct wire_reader *reader) {
+    uint32_t limit_msec = wire_get_u32(reader);
+
+    if (settling > 0)
+        return;
+    if (role == ROLE_PROCESS)
+        mounts_load_drivers();
+    settling = fork();
+    if (settling == 0) {
+        settle(limit_msec);
+        _exit(0);
+    }
+    if (settling < 0) {
+        settling = 0;
+        send_empty(WIRE_SETTLED);
+    }
+}
+
 /* Every child that has ended: the command, the one that syncs, orphans. */
 static void reap(void) {
     struct rusage usage;
@@ -229,6 +264,10 @@ static void reap(void) {
 
     while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
         command_reaped(&command, pid, status, &usage);
+        if (pid == settling) {
+            settling = 0;
+            send_empty(WIRE_SETTLED);
+        }
         if (pid != syncing)
             continue;
         syncing = 0;
@@ -299,6 +338,9 @@ static bool on_frame(const struct wire_frame *frame) {
         break;
     case WIRE_SYNC:
         on_sync();
+        break;
+    case WIRE_SETTLE:
+        on_settle(&reader);
         break;
     case WIRE_POWEROFF:
         power_off();

@@ -62,6 +62,47 @@ static char **get_list(struct wire_reader *reader, size_t spare) {
     return list;
 }
 
+/* What a system's services may run without; a login would set it. */
+static const char *const login_defaults[] = {
+    "HOME=/root",
+    "USER=root",
+    "LOGNAME=root",
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+};
+
+static bool has_name(char *const *list, const char *entry) {
+    size_t length = strcspn(entry, "=");
+
+    for (; *list; list++) {
+        if (strncmp(*list, entry, length) == 0 && (*list)[length] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* Adds to the list, which is the last one that get_list() has read. False when there is no room. */
+static bool add_default(char **list, const char *entry) {
+    if (has_name(list, entry))
+        return true;
+    if (strings_used >= COUNT(strings))
+        return false;
+    strings[strings_used - 1] = (char *)entry;
+    strings[strings_used++] = NULL;
+    return true;
+}
+
+static bool inherit_environment(char **list) {
+    for (char **entry = environ; entry && *entry; entry++) {
+        if (!add_default(list, *entry))
+            return false;
+    }
+    for (size_t i = 0; i < COUNT(login_defaults); i++) {
+        if (!add_default(list, login_defaults[i]))
+            return false;
+    }
+    return true;
+}
+
 static bool get_request(const struct wire_frame *frame, struct request *request) {
     struct wire_reader reader;
 
@@ -74,7 +115,9 @@ static bool get_request(const struct wire_frame *frame, struct request *request)
     wire_get_string(&reader, request->directory, sizeof(request->directory));
     request->argv = get_list(&reader, 3);
     request->environment = request->argv ? get_list(&reader, 0) : NULL;
-    return request->environment && wire_reader_done(&reader);
+    if (!request->environment || !wire_reader_done(&reader))
+        return false;
+    return !(request->flags & WIRE_EXEC_INHERIT) || inherit_environment(request->environment);
 }
 
 /* A script from the argument, a shell for a person, or a script from standard input. */

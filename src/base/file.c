@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 int file_read(const char *path, size_t limit, struct buffer *ret_content, struct error **ret_error) {
@@ -83,6 +84,23 @@ int fd_set_nonblocking(int fd) {
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
+    return 0;
+}
+
+int fd_socket_pair(int *ret_ours, int *ret_theirs, struct error **ret_error) {
+    int pair[2];
+    int r;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return error_errno(ret_error, errno, "socketpair");
+    r = fd_set_nonblocking(pair[0]);
+    if (r < 0) {
+        (void)close(pair[0]);
+        (void)close(pair[1]);
+        return error_errno(ret_error, r, "socketpair");
+    }
+    *ret_ours = pair[0];
+    *ret_theirs = pair[1];
     return 0;
 }
 

@@ -25,6 +25,9 @@ int fd_from_memory(const char *name, const void *data, size_t size, int *ret_fd,
 
 int fd_set_nonblocking(int fd) _must_check_;
 
+/* A pair of connected stream sockets; ours is non-blocking. */
+int fd_socket_pair(int *ret_ours, int *ret_theirs, struct error **ret_error) _must_check_;
+
 /* Closes a descriptor that may be -1; returns -1, so that `fd = fd_close(fd)` forgets it. */
 int fd_close(int fd);
 

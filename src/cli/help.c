@@ -11,10 +11,8 @@
 #define HELP_INDENT 28
 
 static const char *const group_titles[] = {
-    [GROUP_CONFIG] = "Targets of a file",
-    [GROUP_ONE_LINER] = "One-liner",
-    [GROUP_TIME] = "Time limits of each target",
-    [GROUP_OUTPUT] = "Output",
+    [GROUP_CONFIG] = "Targets of a file", [GROUP_ONE_LINER] = "One-liner",
+    [GROUP_EVERY] = "Every target",       [GROUP_OUTPUT] = "Output",
     [GROUP_GENERAL] = "General",
 };
 static_assert(ARRAY_SIZE(group_titles) == OPTION_GROUP_COUNT, "each group has a title");

@@ -66,7 +66,7 @@ static int load_one_liner(const struct options *options, struct config **ret_con
 static int load_targets(const struct options *options, struct config **ret_config, struct error **ret_error) {
     int r;
 
-    if (options->kernel)
+    if (options_is_one_liner(options))
         return load_one_liner(options, ret_config, ret_error);
     r = config_load(options->config ? options->config : "vmtest.toml", options->strict, ret_config, ret_error);
     if (r == 0 && options->filter) {
@@ -79,18 +79,23 @@ static int load_targets(const struct options *options, struct config **ret_confi
     return r;
 }
 
-/* Times on the command line are for every target of a run. */
+/* What is for every target of a run. */
 static void apply_options(const struct options *options, struct config *config) {
     for (size_t i = 0; i < config->n_targets; i++) {
         if (options->given[OPTION_BOOT_TIMEOUT])
             config->targets[i]->boot_timeout = options->boot_timeout;
         if (options->given[OPTION_TIMEOUT])
             config->targets[i]->timeout = options->timeout;
+        if (options->no_template) {
+            config->targets[i]->template = false;
+            free(config->targets[i]->where[KEY_TEMPLATE]);
+            config->targets[i]->where[KEY_TEMPLATE] = xstrdup("--no-template");
+        }
     }
 }
 
 static struct sink *make_sink(const struct options *options, const struct config *config, struct writer *writer) {
-    bool one_liner = options->kernel != NULL;
+    bool one_liner = options_is_one_liner(options);
     bool out_tty = isatty(STDOUT_FILENO);
     bool err_tty = isatty(STDERR_FILENO);
     /* A terminal that cannot move its cursor gets everything as it comes. */

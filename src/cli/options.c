@@ -29,6 +29,18 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
         "Make every warning about the file an error, such as a key that is not known."},
     [OPTION_KERNEL] = {"kernel", 'k', "KERNEL", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(kernel), NULL, KEY_KERNEL,
         "Boot KERNEL (a bzImage or a vmlinux) and run COMMAND in it. No file is read, and --filter is not applied."},
+    [OPTION_IMAGE] = {"image", 'i', "IMAGE", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(image), NULL, KEY_IMAGE,
+        "Boot the disk image IMAGE and run COMMAND in it. What the guest writes to it is thrown away. No file is read, "
+        "and --filter is not applied."},
+    [OPTION_IMAGE_FORMAT] = {"image-format", '\0', "FORMAT", OPTION_TYPE_STRING, GROUP_ONE_LINER, FIELD(image_format),
+        NULL, KEY_FORMAT,
+        "The format of IMAGE, such as raw or qcow2 (default: found out)."},
+    [OPTION_UEFI] = {"uefi", '\0', NULL, OPTION_TYPE_FLAG, GROUP_ONE_LINER, FIELD(uefi), NULL, KEY_UEFI,
+        "Boot IMAGE with UEFI firmware in place of a BIOS."},
+    [OPTION_BIOS] = {"bios", '\0', "FILE", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(bios), NULL, KEY_VM_BIOS,
+        "The UEFI firmware to use (default: the one that QEMU's firmware descriptors name)."},
+    [OPTION_PERSIST] = {"persist", '\0', NULL, OPTION_TYPE_FLAG, GROUP_ONE_LINER, FIELD(persist), NULL, KEY_PERSIST,
+        "Write to IMAGE itself, and shut the guest down at the end."},
     [OPTION_KARGS] = {"kargs", '\0', "ARGS", OPTION_TYPE_STRING, GROUP_ONE_LINER, FIELD(kargs), NULL, KEY_KERNEL_ARGS,
         "Append ARGS to the kernel's command line. A bare ro or rw among them sets the root's mode."},
     [OPTION_KVM_CPU_ARGS] = {"kvm-cpu-args", '\0', "ARGS", OPTION_TYPE_STRING, GROUP_ONE_LINER, FIELD(kvm_cpu_args),
@@ -47,6 +59,8 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
         "The QEMU to run, a path or a name that is looked up in PATH (default: qemu-system-ARCH)."},
     [OPTION_MODULES] = {"modules", '\0', "DIR", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(modules), NULL, KEY_MODULES,
         "The directory that holds the kernel's modules (default: looked for beside the kernel, then in /lib/modules)."},
+    [OPTION_SHARE] = {"share", '\0', "HOW", OPTION_TYPE_CHOICE, GROUP_ONE_LINER, FIELD(share), "9p|none", KEY_SHARE,
+        "How the guest sees the current directory: over 9p, or not at all (default: 9p). none goes with an image only."},
     [OPTION_ACCEL] = {"accel", '\0', "ACCEL", OPTION_TYPE_CHOICE, GROUP_ONE_LINER, FIELD(accel), "auto|kvm|tcg",
         KEY_ACCEL,
         "Use KVM when it works, insist on it, or emulate (default: auto)."},
@@ -55,10 +69,14 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_NUM_CPUS] = {"num-cpus", '\0', "N", OPTION_TYPE_CPUS, GROUP_ONE_LINER, FIELD(num_cpus), NULL,
         KEY_VM_NUM_CPUS,
         "The number of the guest's processors (default: 2)."},
-    [OPTION_BOOT_TIMEOUT] = {"boot-timeout", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_TIME, FIELD(boot_timeout),
+    [OPTION_NO_TEMPLATE] = {"no-template", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(no_template), NULL,
+        KEY_TEMPLATE,
+        "Boot cold: clone no machine from a template, and make none."},
+    [OPTION_BOOT_TIMEOUT] = {"boot-timeout", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(boot_timeout),
         NULL, KEY_BOOT_TIMEOUT,
-        "How long the boot may take, such as 90s or 5m, whatever the file says (default: 60s with KVM, 300s emulated)."},
-    [OPTION_TIMEOUT] = {"timeout", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_TIME, FIELD(timeout), NULL,
+        "How long the boot may take, such as 90s or 5m, whatever the file says (default: 60s with KVM, 300s emulated; for an "
+        "image twice as long)."},
+    [OPTION_TIMEOUT] = {"timeout", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(timeout), NULL,
         KEY_TIMEOUT,
         "How long the command may take, such as 90s or 5m, whatever the file says (default: as long as it wants)."},
     [OPTION_FORMAT] = {"format", '\0', "FORMAT", OPTION_TYPE_CHOICE, GROUP_OUTPUT, FIELD(format), "terminal|json",
@@ -284,31 +302,41 @@ static bool is_blank(const char *text) {
     return text[strspn(text, " \t\n")] == '\0';
 }
 
-static int check_without_kernel(const struct options *options, struct error **ret_error) {
+bool options_is_one_liner(const struct options *options) {
+    return options->kernel || options->image;
+}
+
+static int check_file_of_targets(const struct options *options, struct error **ret_error) {
     for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
 
         if (options->given[i] && row->group == GROUP_ONE_LINER)
-            return error_new(ret_error, EINVAL,
-                             "option '--%s' needs '-k KERNEL'; for the targets of a file, set the key '%s' there",
-                             row->name, config_keys[row->key].name);
+            return error_new(
+                ret_error, EINVAL,
+                "option '--%s' needs '-k KERNEL' or '-i IMAGE'; for the targets of a file, set the key '%s' there",
+                row->name, config_keys[row->key].name);
     }
     if (options->words.count > 0)
         return error_new(ret_error, EINVAL,
-                         "'%s' is a command's word, and a command needs '-k KERNEL', which is missing; '-f REGEX' "
-                         "chooses among the targets of a file",
+                         "'%s' is a command's word, and a command needs '-k KERNEL' or '-i IMAGE', which is missing; "
+                         "'-f REGEX' chooses among the targets of a file",
                          options->words.items[0]);
     return 0;
 }
 
-static int check_with_kernel(const struct options *options, struct error **ret_error) {
+static int check_one_liner(const struct options *options, struct error **ret_error) {
+    const char *what = options->kernel ? "kernel" : "image";
+
+    if (options->kernel && options->image)
+        return error_new(ret_error, EINVAL, "options '--kernel' and '--image' exclude each other: boot one of the two");
     if (options->given[OPTION_CONFIG])
         return error_new(ret_error, EINVAL,
-                         "options '--kernel' and '--config' exclude each other: give a kernel and a command, or a file "
-                         "of targets");
+                         "options '--%s' and '--config' exclude each other: give the %s and a command, or a file of "
+                         "targets",
+                         what, what);
     if (options->words.count == 0)
         return error_new(ret_error, EINVAL,
-                         "option '--kernel' needs a command to run: add one, or '-' for an interactive shell");
+                         "option '--%s' needs a command to run: add one, or '-' for an interactive shell", what);
     if (options->words.count == 1 && is_blank(options->words.items[0]))
         return error_new(ret_error, EINVAL, "the command is empty: give one, or '-' for an interactive shell");
     if (is_interactive(options) && options->format != FORMAT_TERMINAL)
@@ -321,7 +349,8 @@ int options_parse(int argc, char *const argv[], struct options *ret_options, str
     int r = parse_words(argc, argv, &options, ret_error);
 
     if (r == 0 && !options.help && !options.version)
-        r = options.kernel ? check_with_kernel(&options, ret_error) : check_without_kernel(&options, ret_error);
+        r = options_is_one_liner(&options) ? check_one_liner(&options, ret_error)
+                                           : check_file_of_targets(&options, ret_error);
     if (r < 0)
         return r;
     *ret_options = options;
@@ -369,12 +398,18 @@ static void set_where(const struct options *options, struct target *target) {
 int options_to_target(const struct options *options, const char *cwd, struct target **ret_target,
                       struct error **ret_error) {
     _cleanup_target_ struct target *target = target_new();
-    const char *name = path_basename(options->kernel);
+    const char *file = options->kernel ? options->kernel : options->image;
+    const char *name = path_basename(file);
 
     target->one_liner = true;
-    set_string(&target->name, str_empty(name) ? options->kernel : name);
+    set_string(&target->name, str_empty(name) ? file : name);
     replace(&target->share, cwd);
     replace_path(&target->kernel, cwd, options->kernel);
+    replace_path(&target->image, cwd, options->image);
+    replace(&target->format, options->image_format);
+    target->uefi = options->uefi;
+    replace_path(&target->bios, cwd, options->bios);
+    target->persist = options->persist;
     replace_path(&target->rootfs, cwd, options->rootfs);
     replace_path(&target->modules, cwd, options->modules);
     replace(&target->kernel_args, options->kargs);
@@ -387,6 +422,7 @@ int options_to_target(const struct options *options, const char *cwd, struct tar
 
     if (options->given[OPTION_ROOTFS_MODE])
         target->rootfs_mode = (enum rootfs_mode)options->rootfs_mode;
+    target->share_choice = (enum share_choice)options->share;
     target->accel = (enum accel_choice)options->accel;
     target->boot_timeout = options->boot_timeout;
     target->timeout = options->timeout;

@@ -19,6 +19,11 @@ enum option_id {
     OPTION_FILTER,
     OPTION_STRICT,
     OPTION_KERNEL,
+    OPTION_IMAGE,
+    OPTION_IMAGE_FORMAT,
+    OPTION_UEFI,
+    OPTION_BIOS,
+    OPTION_PERSIST,
     OPTION_KARGS,
     OPTION_KVM_CPU_ARGS,
     OPTION_ROOTFS,
@@ -26,9 +31,11 @@ enum option_id {
     OPTION_ARCH,
     OPTION_QEMU_COMMAND,
     OPTION_MODULES,
+    OPTION_SHARE,
     OPTION_ACCEL,
     OPTION_MEMORY,
     OPTION_NUM_CPUS,
+    OPTION_NO_TEMPLATE,
     OPTION_BOOT_TIMEOUT,
     OPTION_TIMEOUT,
     OPTION_FORMAT,
@@ -37,7 +44,7 @@ enum option_id {
     OPTION_ID_COUNT,
 };
 
-enum option_group { GROUP_CONFIG, GROUP_ONE_LINER, GROUP_TIME, GROUP_OUTPUT, GROUP_GENERAL, OPTION_GROUP_COUNT };
+enum option_group { GROUP_CONFIG, GROUP_ONE_LINER, GROUP_EVERY, GROUP_OUTPUT, GROUP_GENERAL, OPTION_GROUP_COUNT };
 
 /* What an option's argument is, and of which type its field in struct options is. */
 enum option_type {
@@ -72,10 +79,17 @@ struct options {
     bool given[OPTION_ID_COUNT]; /* which options were there */
 
     char *config; /* NULL: vmtest.toml */
-    char *filter; /* not to be applied when `kernel` is set */
+    char *filter; /* not to be applied to a one-liner */
     bool strict;
 
-    char *kernel; /* set: a one-liner */
+    /* One of the two is set: a one-liner. */
+    char *kernel;
+    char *image;
+
+    char *image_format;
+    bool uefi;
+    char *bios;
+    bool persist;
     char *kargs;
     char *kvm_cpu_args;
     char *rootfs;
@@ -83,10 +97,12 @@ struct options {
     char *arch;
     char *qemu_command;
     char *modules;
+    int share; /* enum share_choice */
     int accel; /* enum accel_choice */
     char *memory;
     unsigned num_cpus;
 
+    bool no_template;      /* for every target, from a file or not */
     uint64_t boot_timeout; /* nanoseconds; for every target, from a file or not */
     uint64_t timeout;      /* the same */
 
@@ -109,8 +125,11 @@ void options_deinit(struct options *options);
  */
 int options_parse(int argc, char *const argv[], struct options *ret_options, struct error **ret_error) _must_check_;
 
+/* Whether the command line itself describes the target to run. */
+bool options_is_one_liner(const struct options *options);
+
 /*
- * The target of a one-liner (options->kernel is set). `cwd`, absolute, is what relative paths are taken from and what
+ * The target of a one-liner. `cwd`, absolute, is what relative paths are taken from and what
  * is shared. Does no I/O and no more checks than options_parse() did: target_check() is the caller's.
  */
 int options_to_target(const struct options *options, const char *cwd, struct target **ret_target,

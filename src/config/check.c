@@ -54,7 +54,8 @@ static int check_command(const struct target *target, struct error **ret_error) 
 
 static int check_boot(const struct target *target, struct error **ret_error) {
     if (!target->kernel && !target->image)
-        return error_new(ret_error, EINVAL, "%s: the target '%s' has neither kernel nor image; add kernel = \"...\"",
+        return error_new(ret_error, EINVAL,
+                         "%s: the target '%s' has neither kernel nor image; add kernel = \"...\" or image = \"...\"",
                          target_place(target), target->name);
     if (target->kernel && target->image)
         return error_new(
@@ -64,9 +65,20 @@ static int check_boot(const struct target *target, struct error **ret_error) {
 }
 
 static int check_belonging(const struct target *target, struct error **ret_error) {
-    if (target->uefi && !target->image)
-        return error_new(ret_error, EINVAL, "%s: '%s' goes with an image only; remove it, or boot an image",
-                         target_where(target, KEY_UEFI), shown_key(target, KEY_UEFI));
+    const struct {
+        enum config_key key;
+        bool set;
+    } image_only[] = {
+        {KEY_UEFI, target->uefi},
+        {KEY_FORMAT, target->format != NULL},
+        {KEY_PERSIST, target->persist},
+    };
+
+    for (size_t i = 0; !target->image && i < ARRAY_SIZE(image_only); i++) {
+        if (image_only[i].set)
+            return error_new(ret_error, EINVAL, "%s: '%s' goes with an image only; remove it, or boot an image",
+                             target_where(target, image_only[i].key), shown_key(target, image_only[i].key));
+    }
     if (target->bios && !target->uefi)
         return error_new(ret_error, EINVAL, "%s: '%s' goes with uefi = true only; remove it%s",
                          target_where(target, KEY_VM_BIOS), shown_key(target, KEY_VM_BIOS),
@@ -147,9 +159,42 @@ static int check_not_empty(const struct target *target, struct error **ret_error
     return 0;
 }
 
+static int check_format(const struct target *target, struct error **ret_error) {
+    const struct config_key_row *row = &config_keys[KEY_FORMAT];
+
+    if (!target->format || config_value_index(row, target->format) >= 0)
+        return 0;
+
+    _cleanup_free_ char *known = config_values_text(row);
+    _cleanup_free_ char *shown = config_quote(target->format, strlen(target->format));
+    return error_new(ret_error, EINVAL, "%s: there is no image format '%s'; write %s", target_where(target, KEY_FORMAT),
+                     shown, known);
+}
+
+static int check_template(const struct target *target, struct error **ret_error) {
+    if (!target->persist || target_template_choice(target) != TEMPLATE_ON)
+        return 0;
+    return error_new(ret_error, EINVAL, "%s: '%s' and '%s' exclude each other; remove one of the two",
+                     target_where(target, KEY_TEMPLATE), shown_key(target, KEY_TEMPLATE),
+                     shown_key(target, KEY_PERSIST));
+}
+
+static int check_share(const struct target *target, struct error **ret_error) {
+    if (target->share_choice != SHARE_NONE)
+        return 0;
+    if (!target->image)
+        return error_new(ret_error, EINVAL, "%s: '%s' can be none with an image only, since a kernel's root is a share",
+                         target_where(target, KEY_SHARE), shown_key(target, KEY_SHARE));
+    if (target->n_mounts > 0)
+        return error_new(ret_error, EINVAL, "%s: mounts cannot be had with '%s' = none; remove one of the two",
+                         target->mounts[0].where, shown_key(target, KEY_SHARE));
+    return 0;
+}
+
 int target_check_consistency(const struct target *target, struct error **ret_error) {
     static int (*const checks[])(const struct target *, struct error **) = {
-        check_name, check_command, check_boot, check_belonging, check_rootfs_mode, check_arch, check_not_empty,
+        check_name, check_command,   check_boot,   check_belonging, check_rootfs_mode,
+        check_arch, check_not_empty, check_format, check_share,     check_template,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
@@ -166,9 +211,6 @@ int target_check(const struct target *target, struct error **ret_error) {
 
     if (r < 0)
         return r;
-    if (target->image)
-        return error_new(ret_error, EOPNOTSUPP, "%s: image targets are not supported yet; boot a kernel with '%s'",
-                         target_where(target, KEY_IMAGE), config_keys[KEY_KERNEL].name);
     if (!str_equal(target->arch, target_build_arch))
         return error_new(ret_error, EOPNOTSUPP, "%s: the architecture %s is not built in; this vmtest runs %s only",
                          target_where(target, KEY_ARCH), target->arch, target_build_arch);

@@ -18,8 +18,7 @@ struct config {
  * Parses `text` (TOML 1.0). `path` is used in messages, `directory` (absolute) for relative paths and as the shared
  * directory. `strict` makes every warning an error. Errors read "PATH:LINE:COLUMN: what is wrong; what to do".
  * What target_check() finds is found here as well, except what only this build cannot do: a configuration may hold
- * image targets and other architectures as long as they are not run, so target_check() is to be called on those that
- * the filter leaves.
+ * other architectures as long as they are not run, so target_check() is to be called on those that the filter leaves.
  */
 int config_parse(const char *text, size_t size, const char *path, const char *directory, bool strict,
                  struct config **ret_config, struct error **ret_error) _must_check_;
@@ -36,8 +35,7 @@ int config_filter(struct config *config, const char *filter, struct error **ret_
 
 /*
  * Semantic checks that need no I/O, on a target from a file or from the command line: name and command not empty,
- * exactly one of kernel and image, keys that do not belong together, image not supported yet, the build's own
- * architecture only.
+ * exactly one of kernel and image, keys that do not belong together, the build's own architecture only.
  */
 int target_check(const struct target *target, struct error **ret_error) _must_check_;
 
@@ -73,7 +71,7 @@ struct config_key_row {
     const char *name; /* "vm.num_cpus" */
     enum config_type type;
     size_t offset;      /* of the field in struct target */
-    const char *values; /* CONFIG_ENUM: "overlay|ro|rw", in the enum's order; KEY_ARCH: the known ones */
+    const char *values; /* CONFIG_ENUM: "overlay|ro|rw", in the enum's order; KEY_ARCH and KEY_FORMAT: the known ones */
     long long minimum;  /* CONFIG_INTEGER */
     long long maximum;
     const char *def;  /* default as shown to the user, or NULL */

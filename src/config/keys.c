@@ -21,7 +21,17 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .name = "image",
             .type = CONFIG_PATH,
             .offset = offsetof(struct target, image),
-            .help = "The disk image to boot. A target has either an image or a kernel.",
+            .help = "The disk image to boot, by its own boot loader. It needs the QEMU guest agent in it. A target has "
+                    "either an image or a kernel.",
+        },
+    [KEY_FORMAT] =
+        {
+            .key = KEY_FORMAT,
+            .name = "format",
+            .type = CONFIG_STRING,
+            .offset = offsetof(struct target, format),
+            .values = "raw|qcow2|vmdk|vdi|vhdx|vpc|qed|qcow",
+            .help = "The format of the image. Without it, the format is found out. Only with image.",
         },
     [KEY_UEFI] =
         {
@@ -31,6 +41,16 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .offset = offsetof(struct target, uefi),
             .def = "false",
             .help = "Boot the image with UEFI firmware in place of a BIOS. Only with image.",
+        },
+    [KEY_PERSIST] =
+        {
+            .key = KEY_PERSIST,
+            .name = "persist",
+            .type = CONFIG_BOOL,
+            .offset = offsetof(struct target, persist),
+            .def = "false",
+            .help = "Write to the image itself, and shut the guest down at the end. Without it, what the guest writes "
+                    "is thrown away and the image stays as it is. Only with image.",
         },
     [KEY_KERNEL] =
         {
@@ -112,6 +132,27 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .offset = offsetof(struct target, command),
             .help = "The command to run in the guest, by bash or else by sh. Required.",
         },
+    [KEY_SHARE] =
+        {
+            .key = KEY_SHARE,
+            .name = "share",
+            .type = CONFIG_ENUM,
+            .offset = offsetof(struct target, share_choice),
+            .values = "9p|none",
+            .def = "9p",
+            .help = "How the guest sees directories of the host, /mnt/vmtest and vm.mounts: over 9p, or not at all. "
+                    "none goes with image only.",
+        },
+    [KEY_TEMPLATE] =
+        {
+            .key = KEY_TEMPLATE,
+            .name = "template",
+            .type = CONFIG_BOOL,
+            .offset = offsetof(struct target, template),
+            .help = "Whether the machine is cloned from a template, a machine that was booted before and frozen, where "
+                    "there is one, and becomes one where there is none. Without it, it is, but not with persist or "
+                    "vm.extra_args.",
+        },
     [KEY_ACCEL] =
         {
             .key = KEY_ACCEL,
@@ -130,7 +171,7 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .type = CONFIG_DURATION,
             .offset = offsetof(struct target, boot_timeout),
             .help = "How long the boot may take, such as \"90s\" or \"5m\", or a number of seconds. Without it, 60 "
-                    "seconds with KVM and 300 seconds emulated.",
+                    "seconds with KVM and 300 seconds emulated; for an image twice as long.",
         },
     [KEY_TIMEOUT] =
         {
@@ -177,7 +218,8 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .name = "vm.bios",
             .type = CONFIG_PATH,
             .offset = offsetof(struct target, bios),
-            .help = "The UEFI firmware file. Only with uefi.",
+            .help = "The UEFI firmware file. Without it, the one that QEMU's firmware descriptors name. Only with "
+                    "uefi.",
         },
     [KEY_VM_EXTRA_ARGS] =
         {

@@ -21,6 +21,7 @@ const char target_build_arch[] = "riscv64";
 
 /* Enumerations are read and written through the table as `unsigned`. */
 static_assert(sizeof(enum rootfs_mode) == sizeof(unsigned), "an enum field is as large as an unsigned");
+static_assert(sizeof(enum share_choice) == sizeof(unsigned), "an enum field is as large as an unsigned");
 static_assert(sizeof(enum accel_choice) == sizeof(unsigned), "an enum field is as large as an unsigned");
 
 void *config_field(struct target *target, const struct config_key_row *row) {
@@ -117,6 +118,7 @@ void target_free(struct target *target) {
     free(target->mounts);
     free(target->name);
     free(target->image);
+    free(target->format);
     free(target->kernel);
     free(target->kernel_args);
     free(target->modules);
@@ -131,6 +133,12 @@ void target_free(struct target *target) {
     strv_deinit(&target->extra_args);
     free(target->share);
     free(target);
+}
+
+enum template_choice target_template_choice(const struct target *target) {
+    if (!target->where[KEY_TEMPLATE])
+        return TEMPLATE_AUTO;
+    return target->template ? TEMPLATE_ON : TEMPLATE_OFF;
 }
 
 const char *target_where(const struct target *target, enum config_key key) {

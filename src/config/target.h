@@ -9,13 +9,17 @@
 #include "base/str.h"
 
 enum rootfs_mode { ROOTFS_OVERLAY, ROOTFS_RO, ROOTFS_RW };
+enum share_choice { SHARE_9P, SHARE_NONE };
+enum template_choice { TEMPLATE_AUTO, TEMPLATE_ON, TEMPLATE_OFF };
 enum accel_choice { ACCEL_CHOICE_AUTO, ACCEL_CHOICE_KVM, ACCEL_CHOICE_TCG };
 
 /* The keys of a [[target]]; config/keys.c has a row for each. */
 enum config_key {
     KEY_NAME,
     KEY_IMAGE,
+    KEY_FORMAT,
     KEY_UEFI,
+    KEY_PERSIST,
     KEY_KERNEL,
     KEY_KERNEL_ARGS,
     KEY_MODULES,
@@ -25,6 +29,8 @@ enum config_key {
     KEY_ARCH,
     KEY_QEMU_COMMAND,
     KEY_COMMAND,
+    KEY_SHARE,
+    KEY_TEMPLATE,
     KEY_ACCEL,
     KEY_BOOT_TIMEOUT,
     KEY_TIMEOUT,
@@ -46,19 +52,23 @@ struct target_mount {
 
 struct target {
     char *name;
-    char *image; /* absolute path, or NULL */
+    char *image;  /* absolute path, or NULL */
+    char *format; /* of the image, as QEMU calls it, or NULL: found out */
     bool uefi;
+    bool persist;       /* the image itself is written to */
     char *kernel;       /* absolute path, or NULL */
     char *kernel_args;  /* or NULL */
     char *modules;      /* absolute path of a modules directory, or NULL: look for it */
     char *kvm_cpu_args; /* value of -cpu under KVM; default "host" */
     char *rootfs;       /* absolute path; default "/" */
     enum rootfs_mode rootfs_mode;
-    char *arch;         /* "x86_64" ... */
-    char *qemu_command; /* path or name, or NULL: qemu-system-ARCH */
-    char *command;      /* for the shell; NULL when `argv` is used or the shell is interactive */
-    struct strv argv;   /* exact argument vector; empty when `command` is used */
-    bool interactive;   /* an interactive shell in place of a command */
+    char *arch;                     /* "x86_64" ... */
+    char *qemu_command;             /* path or name, or NULL: qemu-system-ARCH */
+    char *command;                  /* for the shell; NULL when `argv` is used or the shell is interactive */
+    struct strv argv;               /* exact argument vector; empty when `command` is used */
+    bool interactive;               /* an interactive shell in place of a command */
+    enum share_choice share_choice; /* how directories of the host get into the guest */
+    bool template;                  /* only if it was set: see target_template_choice() */
     enum accel_choice accel;
     uint64_t boot_timeout; /* nanoseconds; 0: the default for the acceleration in use */
     uint64_t timeout;      /* nanoseconds; 0: none */
@@ -81,6 +91,8 @@ extern const char target_build_arch[];
 
 /* A target with every default of the key table; NULL fields where there is none. */
 struct target *target_new(void);
+/* Whether the machine may come out of a template and become one: asked for, forbidden, or as vmtest sees fit. */
+enum template_choice target_template_choice(const struct target *target);
 void target_free(struct target *target);
 DEFINE_CLEANUP(cleanup_target, struct target *, target_free)
 #define _cleanup_target_ _cleanup_(cleanup_target)

@@ -77,6 +77,7 @@ static unsigned allowed_states(uint32_t type) {
     case WIRE_HELLO:
         return 1u << AGENT_SILENT;
     case WIRE_READY:
+    case WIRE_SETTLED:
         return 1u << AGENT_HELLO;
     case WIRE_FAILED:
         return 1u << AGENT_HELLO | 1u << AGENT_READY;
@@ -121,6 +122,9 @@ static int take_frame(struct agent_client *client, const struct wire_frame *fram
     case WIRE_SYNCED:
         client->state = AGENT_SYNCED;
         return 0;
+    case WIRE_SETTLED:
+        client->settled = true;
+        return 0;
     case WIRE_PONG:
         client->pongs++;
         return 0;
@@ -154,6 +158,12 @@ int agent_client_feed(struct agent_client *client, const void *data, size_t size
     return 0;
 }
 
+void agent_client_resume(struct agent_client *client, const char *release) {
+    client->state = AGENT_HELLO;
+    free(client->release);
+    client->release = release ? xstrdup(release) : NULL;
+}
+
 /* Starts a frame of at most `size` bytes of payload at the end of client->out. */
 static void begin(struct agent_client *client, struct wire_writer *writer, enum wire_type type, size_t size) {
     size_t capacity = size + WIRE_HEADER_SIZE;
@@ -180,7 +190,7 @@ int agent_client_setup(struct agent_client *client, const struct agent_setup *se
     (void)clock_gettime(CLOCK_REALTIME, &now);
 
     begin(client, &writer, WIRE_SETUP, WIRE_PAYLOAD_MAX);
-    wire_put_u64(&writer, (uint64_t)now.tv_sec);
+    wire_put_u64(&writer, setup->keep_clock ? 0 : (uint64_t)now.tv_sec);
     wire_put_u32(&writer, (uint32_t)now.tv_nsec);
     wire_put_bytes(&writer, entropy, sizeof(entropy));
     wire_put_string(&writer, setup->hostname);
@@ -251,6 +261,10 @@ void agent_client_ping(struct agent_client *client, uint64_t cookie) {
 
 void agent_client_sync(struct agent_client *client) {
     send_small(client, WIRE_SYNC, NULL, NULL, 0);
+}
+
+void agent_client_settle(struct agent_client *client, uint32_t limit_msec) {
+    send_small(client, WIRE_SETTLE, NULL, (uint32_t[]){limit_msec}, 1);
 }
 
 void agent_client_stdin(struct agent_client *client, const void *data, size_t size) {

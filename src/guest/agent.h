@@ -29,6 +29,7 @@ struct agent_client {
     uint32_t status; /* with this code (or signal) */
     uint64_t user_usec, system_usec, max_rss_kib;
     uint64_t pongs; /* how many have come */
+    bool settled;   /* the guest's system has come up and is quiet */
     bool heard;     /* a frame of any type has come since the caller last cleared it */
 
     /* Called for each piece of output, WIRE_STDOUT or WIRE_STDERR. */
@@ -45,7 +46,8 @@ struct agent_mount {
 };
 
 struct agent_setup {
-    const char *hostname;
+    const char *hostname; /* empty: it is left alone */
+    bool keep_clock;
     enum wire_root root;
     const struct agent_mount *mounts;
     size_t n_mounts;
@@ -65,6 +67,9 @@ void agent_client_deinit(struct agent_client *client);
 int agent_client_feed(struct agent_client *client, const void *data, size_t size, struct error **ret_error)
     _must_check_;
 
+/* An agent whose hello somebody else has taken: its guest comes out of a template. `release` may be NULL. */
+void agent_client_resume(struct agent_client *client, const char *release);
+
 /* Each appends a frame to client->out. -E2BIG when it would be longer than the protocol allows. */
 int agent_client_setup(struct agent_client *client, const struct agent_setup *setup, struct error **ret_error)
     _must_check_;
@@ -76,5 +81,6 @@ void agent_client_stdin(struct agent_client *client, const void *data, size_t si
 void agent_client_window(struct agent_client *client, unsigned rows, unsigned columns);
 void agent_client_ping(struct agent_client *client, uint64_t cookie);
 void agent_client_sync(struct agent_client *client);
+void agent_client_settle(struct agent_client *client, uint32_t limit_msec);
 
 #endif

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "qemu/argv.h"
 
+#include "qemu/qmp.h"
 #include "wire/frame.h"
+
+/* Numbers of descriptor sets: QEMU opens /dev/fdset/N. */
+#define FDSET_OVERLAY 1
+#define FDSET_VARS 2
+#define FDSET_FROZEN 3
+#define QGA_PORT_NAME "org.qemu.guest_agent.0"
 
 /* In QEMU's option lists a comma in a value is written twice. */
 static char *option_escape(const char *value) {
@@ -31,6 +38,39 @@ static void add(struct strv *argv, const char *option, const char *value) {
         strv_append(argv, value);
 }
 
+/* The machine's own options: where its flash is, whether its BIOS talks over the serial port. */
+static char *machine_options(const struct qemu_config *config) {
+    struct buffer options = {0};
+
+    buffer_printf(&options, "%s,accel=%s,usb=off,vmport=off", config->arch->machine, accel_name(config->accel));
+    if (config->snapshot)
+        buffer_append_string(&options, ",memory-backend=memory");
+    if (config->disk)
+        buffer_append_string(&options, ",graphics=off");
+    if (config->firmware && config->firmware->kind != FIRMWARE_ROM)
+        buffer_append_string(&options, ",pflash0=firmware");
+    if (config->firmware && config->firmware->kind == FIRMWARE_SPLIT)
+        buffer_append_string(&options, ",pflash1=variables");
+    if (config->firmware && config->firmware->smm)
+        buffer_append_string(&options, ",smm=on");
+    return buffer_take(&options);
+}
+
+static void add_memory(const struct qemu_config *config, struct strv *argv) {
+    unsigned long long kib = (unsigned long long)(config->memory / 1024);
+
+    strv_append(argv, "-m");
+    strv_append_printf(argv, "size=%lluk", kib);
+    if (!config->snapshot)
+        return;
+    strv_append(argv, "-object");
+    strv_append_printf(argv, "memory-backend-file,id=memory,size=%lluk,mem-path=/proc/self/fd/%d,share=%s%s", kib,
+                       config->snapshot->memory_fd, config->snapshot->share ? "on" : "off",
+                       config->snapshot->readonly ? ",readonly=on,rom=off" : "");
+    if (config->snapshot->incoming)
+        add(argv, "-incoming", "defer");
+}
+
 static void add_machine(const struct qemu_config *config, struct strv *argv) {
     add(argv, "-nodefaults", NULL);
     add(argv, "-no-user-config", NULL);
@@ -38,13 +78,14 @@ static void add_machine(const struct qemu_config *config, struct strv *argv) {
     add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(argv, "-name", "vmtest,debug-threads=on");
     strv_append(argv, "-machine");
-    strv_append_printf(argv, "%s,accel=%s,usb=off,vmport=off", config->arch->machine, accel_name(config->accel));
+    strv_append_take(argv, machine_options(config));
     add(argv, "-cpu", config->cpu);
     strv_append(argv, "-smp");
     strv_append_printf(argv, "%u", config->num_cpus);
-    strv_append(argv, "-m");
-    strv_append_printf(argv, "size=%lluk", (unsigned long long)(config->memory / 1024));
-    add(argv, "-action", "panic=pause,reboot=shutdown,shutdown=poweroff");
+    add_memory(config, argv);
+    /* An image may reboot on its way up, as some do the first time. */
+    add(argv, "-action",
+        config->disk ? "panic=pause,reboot=reset,shutdown=poweroff" : "panic=pause,reboot=shutdown,shutdown=poweroff");
 }
 
 static void add_channel(struct strv *argv, const char *id, int fd) {
@@ -60,6 +101,10 @@ static void add_channels(const struct qemu_config *config, struct strv *argv) {
     add(argv, "-device", "virtio-serial-pci,id=serial");
     add_channel(argv, "agent", config->agent_fd);
     add(argv, "-device", "virtserialport,bus=serial.0,chardev=agent,name=" WIRE_PORT_NAME);
+    if (config->disk) {
+        add_channel(argv, "qga", config->qga_fd);
+        add(argv, "-device", "virtserialport,bus=serial.0,chardev=qga,id=" QMP_QGA_ID ",name=" QGA_PORT_NAME);
+    }
     add(argv, "-device", "virtio-rng-pci");
     if (config->arch->pvpanic)
         add(argv, "-device", config->arch->pvpanic);
@@ -78,15 +123,92 @@ static void add_shares(const struct qemu_config *config, struct strv *argv) {
     }
 }
 
+static void add_fdset(struct strv *argv, int set, int fd) {
+    strv_append(argv, "-add-fd");
+    strv_append_printf(argv, "fd=%d,set=%d", fd, set);
+}
+
+/* What has been written is of no use once QEMU has died: nothing is flushed to the host's disk. */
+static void add_overlay(struct strv *argv, const struct qemu_disk *disk, const struct qemu_snapshot *snapshot) {
+    bool frozen = snapshot && snapshot->disk_fd >= 0;
+
+    if (frozen) {
+        add_fdset(argv, FDSET_FROZEN, snapshot->disk_fd);
+        strv_append(argv, "-blockdev");
+        strv_append_printf(argv,
+                           "driver=qcow2,node-name=frozen,read-only=on,backing=image,"
+                           "file.driver=file,file.filename=/dev/fdset/%d,file.locking=off",
+                           FDSET_FROZEN);
+    }
+    add_fdset(argv, FDSET_OVERLAY, disk->overlay_fd);
+    strv_append(argv, "-blockdev");
+    strv_append_printf(argv,
+                       "driver=qcow2,node-name=disk,backing=%s,discard=unmap,cache.no-flush=on,"
+                       "file.driver=file,file.filename=/dev/fdset/%d,file.locking=off",
+                       frozen ? "frozen" : "image", FDSET_OVERLAY);
+}
+
+static void add_disk(const struct qemu_config *config, struct strv *argv) {
+    const struct qemu_disk *disk = config->disk;
+    _cleanup_free_ char *path = option_escape(disk->path);
+    bool overlay = disk->overlay_fd >= 0;
+
+    strv_append(argv, "-blockdev");
+    strv_append_printf(argv, "driver=%s,node-name=image,%sfile.driver=%s,file.filename=%s", disk->format,
+                       overlay ? "read-only=on," : "discard=unmap,", disk->device ? "host_device" : "file", path);
+    if (overlay)
+        add_overlay(argv, disk, config->snapshot);
+    strv_append(argv, "-device");
+    strv_append_printf(argv, "virtio-blk-pci,drive=%s,bootindex=0", overlay ? "disk" : "image");
+}
+
+static void add_flash_copy(struct strv *argv, const char *node, const char *format, int fd) {
+    add_fdset(argv, FDSET_VARS, fd);
+    strv_append(argv, "-blockdev");
+    strv_append_printf(argv, "driver=%s,node-name=%s,file.driver=file,file.filename=/dev/fdset/%d,file.locking=off",
+                       format, node, FDSET_VARS);
+}
+
+static void add_firmware(const struct qemu_config *config, struct strv *argv) {
+    const struct firmware *firmware = config->firmware;
+    _cleanup_free_ char *code = option_escape(firmware->code);
+
+    if (firmware->smm)
+        add(argv, "-global", "driver=cfi.pflash01,property=secure,value=on");
+    switch (firmware->kind) {
+    case FIRMWARE_SPLIT:
+        strv_append(argv, "-blockdev");
+        strv_append_printf(argv, "driver=%s,node-name=firmware,read-only=on,file.driver=file,file.filename=%s",
+                           firmware->code_format, code);
+        add_flash_copy(argv, "variables", firmware->vars_format, config->vars_fd);
+        break;
+    case FIRMWARE_COMBINED:
+        add_flash_copy(argv, "firmware", firmware->code_format, config->vars_fd);
+        break;
+    case FIRMWARE_ROM:
+        add(argv, "-bios", firmware->code);
+        break;
+    }
+}
+
+static void add_kernel(const struct qemu_config *config, struct strv *argv) {
+    add(argv, "-kernel", config->kernel);
+    add(argv, "-initrd", config->initrd);
+    strv_append(argv, "-append");
+    strv_append_take(argv, qemu_kernel_command_line(config));
+}
+
 void qemu_argv(const struct qemu_config *config, struct strv *ret_argv) {
     strv_append(ret_argv, config->program);
     add_machine(config, ret_argv);
     add_channels(config, ret_argv);
     add_shares(config, ret_argv);
-    add(ret_argv, "-kernel", config->kernel);
-    add(ret_argv, "-initrd", config->initrd);
-    strv_append(ret_argv, "-append");
-    strv_append_take(ret_argv, qemu_kernel_command_line(config));
+    if (config->disk)
+        add_disk(config, ret_argv);
+    if (config->firmware)
+        add_firmware(config, ret_argv);
+    if (config->kernel)
+        add_kernel(config, ret_argv);
     if (config->extra_args)
         strv_copy(ret_argv, config->extra_args);
 }

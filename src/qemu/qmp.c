@@ -7,7 +7,26 @@ void qmp_deinit(struct qmp *qmp) {
     buffer_deinit(&qmp->in);
     free(qmp->shutdown);
     free(qmp->failure);
+    free(qmp->io_error);
+    free(qmp->migration);
     *qmp = (struct qmp){0};
+}
+
+void qmp_execute(struct qmp *qmp, struct buffer *out, const char *command, json_t *arguments) {
+    json_t *message = json_pack("{s:s,s:i}", "execute", command, "id", (int)++qmp->id);
+
+    if (arguments)
+        (void)json_object_set_new(message, "arguments", arguments);
+
+    char *text = json_dumps(message, JSON_COMPACT);
+    json_decref(message);
+    if (!text)
+        abort(); /* nothing of ours is no JSON */
+    buffer_printf(out, "%s\n", text);
+    free(text);
+    free(qmp->failure);
+    qmp->failure = NULL;
+    qmp->answered = false;
 }
 
 static int take_greeting(struct qmp *qmp, json_t *greeting, struct error **ret_error) {
@@ -18,12 +37,45 @@ static int take_greeting(struct qmp *qmp, json_t *greeting, struct error **ret_e
     return 0;
 }
 
-static void take_event(struct qmp *qmp, const char *event, json_t *message) {
+static void take_port_change(struct qmp *qmp, const json_t *data) {
+    bool open = json_is_true(json_object_get(data, "open"));
+
+    if (!str_equal(json_string_value(json_object_get(data, "id")), QMP_QGA_ID))
+        return;
+    qmp->qga_open = open;
+    if (open)
+        qmp->qga_opened++;
+}
+
+static void take_io_error(struct qmp *qmp, const json_t *data) {
+    const char *reason = json_string_value(json_object_get(data, "reason"));
+
+    if (qmp->io_error || str_equal(json_string_value(json_object_get(data, "action")), "ignore"))
+        return;
+    qmp->io_error = xstrdup(reason ? reason : "unknown error");
+    qmp->no_space = json_is_true(json_object_get(data, "nospace"));
+}
+
+static void take_event(struct qmp *qmp, const char *event, const json_t *message) {
+    const json_t *data = json_object_get(message, "data");
+
     if (str_equal(event, "SHUTDOWN")) {
-        const char *reason = json_string_value(json_object_get(json_object_get(message, "data"), "reason"));
+        const char *reason = json_string_value(json_object_get(data, "reason"));
 
         free(qmp->shutdown);
         qmp->shutdown = xstrdup(reason ? reason : "unknown");
+    } else if (str_equal(event, "RESET")) {
+        if (json_is_true(json_object_get(data, "guest")))
+            qmp->resets++;
+    } else if (str_equal(event, "VSERPORT_CHANGE")) {
+        take_port_change(qmp, data);
+    } else if (str_equal(event, "MIGRATION")) {
+        const char *status = json_string_value(json_object_get(data, "status"));
+
+        free(qmp->migration);
+        qmp->migration = xstrdup(status ? status : "unknown");
+    } else if (str_equal(event, "BLOCK_IO_ERROR")) {
+        take_io_error(qmp, data);
     } else if (str_equal(event, "GUEST_PANICKED") || str_equal(event, "GUEST_CRASHLOADED")) {
         qmp->panicked = true;
     }
@@ -55,6 +107,9 @@ static int take_line(struct qmp *qmp, const char *line, size_t size, struct erro
 
         qmp->failure = xstrdup(text ? text : "unknown error");
     }
+    if (json_is_integer(json_object_get(message, "id")) &&
+        json_integer_value(json_object_get(message, "id")) == (json_int_t)qmp->id)
+        qmp->answered = true;
     json_decref(message);
     return r;
 }

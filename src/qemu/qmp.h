@@ -13,18 +13,37 @@
 #include "base/str.h"
 
 struct qmp {
-    struct buffer in; /* an unfinished line */
-    bool greeted;     /* the greeting has come */
-    int version[3];   /* QEMU's major, minor and micro version, from the greeting */
-    char *shutdown;   /* reason of the SHUTDOWN event ("guest-reset", ...), or NULL */
-    bool panicked;    /* GUEST_PANICKED or GUEST_CRASHLOADED was seen */
-    char *failure;    /* description of an error reply, or NULL */
+    struct buffer in;    /* an unfinished line */
+    bool greeted;        /* the greeting has come */
+    int version[3];      /* QEMU's major, minor and micro version, from the greeting */
+    char *shutdown;      /* reason of the SHUTDOWN event ("guest-reset", ...), or NULL */
+    bool panicked;       /* GUEST_PANICKED or GUEST_CRASHLOADED was seen */
+    char *failure;       /* description of an error reply since the last qmp_execute(), or NULL */
+    unsigned id;         /* of the last command of qmp_execute() */
+    bool answered;       /* its reply has come: an error if `failure` is set */
+    char *migration;     /* status of the last MIGRATION event: "active", "completed", "failed" ..., or NULL */
+    unsigned resets;     /* how often the guest has rebooted */
+    bool qga_open;       /* the guest has the port with the device id QMP_QGA_ID open */
+    unsigned qga_opened; /* how often it has opened it */
+    char *io_error;      /* what the first error of a disk was, or NULL */
+    bool no_space;       /* and whether it was that the host's disk is full */
 };
+
+/* The device id of the guest agent's port. */
+#define QMP_QGA_ID "qga"
+/* Presses the power button. */
+#define QMP_POWERDOWN "{\"execute\":\"system_powerdown\"}\n"
 
 /* The longest line that is accepted. */
 #define QMP_LINE_MAX (1u << 20)
 /* To be sent after the greeting. */
 #define QMP_CAPABILITIES "{\"execute\":\"qmp_capabilities\"}\n"
+
+/*
+ * Appends a command to `out`, to be written once the greeting has been answered. Steals `arguments`, NULL for none.
+ * What came before is forgotten: one command at a time is waited for.
+ */
+void qmp_execute(struct qmp *qmp, struct buffer *out, const char *command, json_t *arguments);
 
 void qmp_deinit(struct qmp *qmp);
 /* Takes bytes from QEMU. -EPROTO for what is no QMP; everything unknown but well-formed is passed over. */

@@ -288,6 +288,15 @@ static void on_named(struct json_sink *json, const struct event *event, const ch
     write_object(json, object);
 }
 
+static void on_stage(struct json_sink *json, const struct event *event) {
+    json_t *object = new_object(json, "stage", event->target);
+
+    (void)json_object_set_new(object, "stage", json_string(stage_name(event->stage)));
+    if (event->from_template)
+        (void)json_object_set_new(object, "from_template", json_true());
+    write_object(json, object);
+}
+
 static void json_handle(struct sink *sink, const struct event *event) {
     struct json_sink *json = json_of(sink);
 
@@ -298,7 +307,7 @@ static void json_handle(struct sink *sink, const struct event *event) {
         break;
     case EVENT_STAGE:
         flush_held(json, event->target);
-        on_named(json, event, "stage", "stage", stage_name(event->stage));
+        on_stage(json, event);
         break;
     case EVENT_CONSOLE:
         on_bytes(json, event, STREAM_CONSOLE);

@@ -104,7 +104,8 @@ static void on_started(struct terminal *terminal, const struct event *event) {
 }
 
 static void on_stage(struct terminal *terminal, const struct event *event) {
-    _cleanup_free_ char *title = xasprintf("===> %s", stage_title(event->stage));
+    _cleanup_free_ char *title =
+        xasprintf("===> %s%s", stage_title(event->stage), event->from_template ? " (from template)" : "");
     _cleanup_buffer_ struct buffer out = {0};
 
     terminal->stage = event->stage;

@@ -14,7 +14,7 @@
 
 enum event_type {
     EVENT_STARTED,  /* a target's run begins */
-    EVENT_STAGE,    /* `stage` begins */
+    EVENT_STAGE,    /* `stage` begins; `from_template`: the machine comes out of a template */
     EVENT_CONSOLE,  /* `data`: bytes of the guest's console */
     EVENT_OUTPUT,   /* `data`: bytes that the command wrote to `stream` */
     EVENT_NOTICE,   /* `text`: one line for the user, e.g. why the run is emulated */
@@ -44,6 +44,7 @@ struct event {
     const char *target; /* name; never NULL */
     uint64_t nsec;      /* since vmtest started */
     enum stage stage;
+    bool from_template;
     enum output_stream stream;
     const void *data;
     size_t size;

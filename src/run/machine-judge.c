@@ -5,6 +5,7 @@
  * it out.
  */
 #include "base/log.h"
+#include "run/boot-console.h"
 #include "run/machine.h"
 
 #define PANIC_MARK "Kernel panic - not syncing"
@@ -16,6 +17,18 @@
 #define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
 #define QEMU_MAJOR_FLOOR 7
 #define TAIL_LINES 40
+
+/* Put into the console's text when an image reboots on its way up. */
+#define REBOOT_MARK "-- the guest rebooted --"
+
+/* The console since the guest's last reboot. Never NULL. */
+static const char *this_boot(const struct machine *machine) {
+    const char *text = machine->console.data ? machine->console.data : "";
+
+    for (const char *mark; (mark = strstr(text, REBOOT_MARK)) != NULL;)
+        text = mark + strlen(REBOOT_MARK);
+    return text;
+}
 
 /* The text of the panic's line on the console, or NULL. Caller frees. */
 static char *panic_line(const struct machine *machine) {
@@ -56,15 +69,19 @@ void machine_judge_qemu_exit(struct machine *machine) {
     _cleanup_free_ char *how = qemu_describe_exit(machine->qemu_status);
     _cleanup_free_ char *words = last_words(machine);
     const char *shutdown = machine->qmp.shutdown ? describe_shutdown(machine->qmp.shutdown) : NULL;
-    bool hello = machine->agent.state != AGENT_SILENT;
+    bool hello = machine_is_up(machine);
 
-    if (machine->agent.state == AGENT_EXITED || machine->agent.state == AGENT_SYNCED)
+    if (machine->closing || machine->agent.state == AGENT_EXITED || machine->agent.state == AGENT_SYNCED)
         return;
     if (machine->qmp.panicked || (machine->panic_suspected && shutdown))
         end_by_panic(machine);
     else if (shutdown)
         machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "%s %s", shutdown,
                     machine->stage == STAGE_COMMAND ? "during the command" : "during the boot");
+    else if (strstr(words, "Is another process using the image"))
+        machine_end(machine, VERDICT_ERROR, 0,
+                    "the image is in use by another process that writes to it, or this run would write to it while "
+                    "another uses it; wait for that to end");
     else
         machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "QEMU %s%s", how, words);
 }
@@ -74,19 +91,51 @@ static uint64_t panic_grace(const struct machine *machine) {
     return machine->accel == ACCEL_KVM ? PANIC_GRACE_KVM : PANIC_GRACE_TCG;
 }
 
+/* What the guest has answered so far: our agent, or the guest agent where that runs the command. */
+static uint64_t answers(const struct machine *machine) {
+    return machine->agent.pongs + machine->qga_answers;
+}
+
 static void ping(struct machine *machine, uint64_t patience) {
     if (machine->pong_due != DEADLINE_NONE && machine->pong_due <= deadline_in(patience))
         return;
     if (machine->pong_due == DEADLINE_NONE) {
-        agent_client_ping(&machine->agent, clock_now());
+        /* The guest agent is asked for the command's end all the time. */
+        if (!machine->by_qga)
+            agent_client_ping(&machine->agent, clock_now());
         machine->pinged = true;
-        machine->pongs_seen = machine->agent.pongs;
+        machine->pongs_seen = answers(machine);
     }
     machine->pong_due = deadline_in(patience);
 }
 
+/* Before the guest has been talked to, what its console shows counts once the console falls silent over it. */
+static void judge_boot_console(struct machine *machine) {
+    if (machine->qga_fd < 0 || machine_is_up(machine))
+        return;
+    if (!machine->doomed && boot_console_doom(this_boot(machine))) {
+        log_debug("the console shows that the boot has come to its end");
+        machine->doomed = true;
+    }
+    if (machine->doomed)
+        machine->doom_due = deadline_in(panic_grace(machine));
+}
+
+static void end_by_doom(struct machine *machine) {
+    if (strstr(this_boot(machine), PANIC_MARK))
+        end_by_panic(machine);
+    else
+        machine_end(machine, VERDICT_ERROR, 0, "%s", boot_console_doom(this_boot(machine)));
+}
+
+char *machine_likely_reason(const struct machine *machine) {
+    return boot_console_guess(this_boot(machine), machine->qmp.qga_opened > 0);
+}
+
 void machine_judge_console(struct machine *machine, const char *data, size_t size) {
-    if (machine->panic_suspected || machine->ended)
+    if (data && size > 0 && !machine->ended)
+        judge_boot_console(machine);
+    if (machine->panic_suspected || machine->ended || (machine->qga_fd >= 0 && !machine_is_up(machine)))
         return;
     /* The mark may be cut by the end of a read: the tail is searched from a mark's length before the new bytes. */
     size_t back = size + strlen(PANIC_MARK);
@@ -95,10 +144,25 @@ void machine_judge_console(struct machine *machine, const char *data, size_t siz
         return;
     log_debug("a panic stands on the console");
     machine->panic_suspected = true;
-    if (machine->agent.state == AGENT_SILENT)
+    if (!machine_is_up(machine))
         machine->pong_due = deadline_in(PANIC_GRACE_BOOT);
     else
         ping(machine, panic_grace(machine));
+}
+
+/* An image may reboot before anybody talks to it; afterwards that loses the command. */
+static void judge_reset(struct machine *machine) {
+    if (machine->qmp.resets == machine->resets_taken || machine->closing)
+        return;
+    machine->resets_taken = machine->qmp.resets;
+    if (machine->doomed && strstr(this_boot(machine), PANIC_MARK))
+        end_by_panic(machine);
+    else if (machine_is_up(machine))
+        machine_end(machine, VERDICT_LOST, 0, "the guest rebooted %s",
+                    machine->stage == STAGE_COMMAND ? "during the command" : "while it was being set up");
+    machine->doomed = false;
+    machine->doom_due = DEADLINE_NONE;
+    buffer_append_string(&machine->console, "\n" REBOOT_MARK "\n");
 }
 
 void machine_judge_qmp(struct machine *machine) {
@@ -106,6 +170,13 @@ void machine_judge_qmp(struct machine *machine) {
         machine_end(machine, VERDICT_ERROR, 0,
                     "QEMU %d.%d.%d is too old: install QEMU %d.0 or newer, or set qemu_command",
                     machine->qmp.version[0], machine->qmp.version[1], machine->qmp.version[2], QEMU_MAJOR_FLOOR);
+    if (machine->qmp.io_error && machine->qmp.no_space)
+        machine_end(machine, VERDICT_ERROR, 0,
+                    "no space is left on the host's disk for what the guest writes; free some, or set TMPDIR to a "
+                    "directory with more");
+    else if (machine->qmp.io_error)
+        machine_end(machine, VERDICT_ERROR, 0, "the guest's disk failed: %s", machine->qmp.io_error);
+    judge_reset(machine);
     /* Half a second lets the kernel finish its message; it is stopped by then anyhow. */
     if (machine->qmp.panicked && !machine->ended) {
         machine->panic_suspected = true;
@@ -119,10 +190,18 @@ void machine_judge_silence(struct machine *machine) {
 
     if (machine->ended || machine->qemu_gone)
         return;
+    if (machine->closing)
+        return;
+    if (machine_is_up(machine))
+        machine->doom_due = DEADLINE_NONE;
+    if (deadline_passed(machine->doom_due)) {
+        end_by_doom(machine);
+        return;
+    }
     if (deadline_passed(machine->port_due)) {
         if (machine->panic_suspected)
             end_by_panic(machine);
-        machine_end(machine, machine->agent.state == AGENT_SILENT ? VERDICT_ERROR : VERDICT_LOST, 0,
+        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0,
                     "the agent's port was closed, though QEMU goes on");
         return;
     }
@@ -131,13 +210,13 @@ void machine_judge_silence(struct machine *machine) {
     machine->agent.heard = false;
 
     if (machine->pong_due != DEADLINE_NONE && machine->pongs_seen != UINT64_MAX &&
-        machine->agent.pongs > machine->pongs_seen) {
+        answers(machine) > machine->pongs_seen) {
         machine->pong_due = DEADLINE_NONE;
         machine->panic_suspected = false;
         machine->pinged = false;
     }
     if (deadline_passed(machine->pong_due)) {
-        if (machine->panic_suspected && !machine->pinged && machine->agent.state != AGENT_SILENT &&
+        if (machine->panic_suspected && !machine->pinged && machine_is_up(machine) &&
             machine->pongs_seen != UINT64_MAX) {
             /* It was suspected before the hello, which has come since: the guest is asked. */
             machine->pong_due = DEADLINE_NONE;

@@ -23,6 +23,7 @@ enum source {
     SOURCE_CHANNEL,
     SOURCE_QMP,
     SOURCE_AGENT,
+    SOURCE_QGA,
     SOURCE_CONSOLE,
     SOURCE_OUTPUT,
     SOURCE_QEMU,
@@ -53,10 +54,12 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .qmp_fd = -1,
         .agent_fd = -1,
         .console_fd = -1,
+        .qga_fd = -1,
         .qemu = {.pidfd = -1, .output_fd = -1},
         .start = start,
         .stage_start = clock_now(),
         .port_due = DEADLINE_NONE,
+        .doom_due = DEADLINE_NONE,
         .ping_due = DEADLINE_NONE,
         .pong_due = DEADLINE_NONE,
         .agent.output = on_output,
@@ -69,6 +72,8 @@ void machine_deinit(struct machine *machine) {
     machine->qmp_fd = fd_close(machine->qmp_fd);
     machine->agent_fd = fd_close(machine->agent_fd);
     machine->console_fd = fd_close(machine->console_fd);
+    machine->qga_fd = fd_close(machine->qga_fd);
+    qga_deinit(&machine->qga);
     qmp_deinit(&machine->qmp);
     agent_client_deinit(&machine->agent);
     buffer_deinit(&machine->qmp_out);
@@ -108,10 +113,10 @@ void machine_notice(void *machine, const char *line) {
     machine_flush(machine);
 }
 
-void machine_enter(struct machine *machine, enum stage stage) {
+void machine_enter(struct machine *machine, enum stage stage, bool from_template) {
     machine->stage = stage;
     machine->stage_start = clock_now();
-    machine_emit(machine, &(struct event){.type = EVENT_STAGE, .stage = stage});
+    machine_emit(machine, &(struct event){.type = EVENT_STAGE, .stage = stage, .from_template = from_template});
 }
 
 void machine_end(struct machine *machine, enum verdict verdict, int detail, const char *format, ...) {
@@ -120,6 +125,8 @@ void machine_end(struct machine *machine, enum verdict verdict, int detail, cons
     if (machine->ended)
         return;
     machine->ended = true;
+    if (machine->closing)
+        return; /* it is known already */
     machine->verdict = verdict;
     machine->detail = detail;
     va_start(args, format);
@@ -196,8 +203,7 @@ static void on_qmp(struct machine *machine, char *data) {
         return;
     }
     if (qmp_feed(&machine->qmp, data, (size_t)got, &error) < 0)
-        machine_end(machine, machine->agent.state == AGENT_SILENT ? VERDICT_ERROR : VERDICT_LOST, 0, "%s",
-                    error_message(error));
+        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0, "%s", error_message(error));
     if (!greeted && machine->qmp.greeted)
         buffer_append_string(&machine->qmp_out, QMP_CAPABILITIES);
     machine_judge_qmp(machine);
@@ -213,8 +219,27 @@ static void on_agent(struct machine *machine, char *data) {
         return;
     }
     if (agent_client_feed(&machine->agent, data, (size_t)got, &error) < 0)
-        machine_end(machine, machine->agent.state == AGENT_SILENT ? VERDICT_ERROR : VERDICT_LOST, 0, "%s",
+        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0, "%s", error_message(error));
+}
+
+bool machine_is_up(const struct machine *machine) {
+    return machine->agent.state != AGENT_SILENT || machine->by_qga;
+}
+
+static void on_qga(struct machine *machine, char *data) {
+    _cleanup_error_ struct error *error = NULL;
+    ssize_t got = read_some(machine->qga_fd, data, READ_SIZE);
+    bool answered = qga_answered(&machine->qga);
+
+    if (got < 0) {
+        machine->qga_fd = fd_close(machine->qga_fd);
+        return;
+    }
+    if (qga_feed(&machine->qga, data, (size_t)got, &error) < 0)
+        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0, "the guest agent: %s",
                     error_message(error));
+    if (!answered && qga_answered(&machine->qga))
+        machine->qga_answers++;
 }
 
 static void on_console(struct machine *machine, char *data) {
@@ -322,6 +347,10 @@ static void fill_poll(const struct machine *machine, struct pollfd *polls) {
         .fd = machine->agent_fd,
         .events = (short)(POLLIN | (machine->agent.out.size ? POLLOUT : 0)),
     };
+    polls[SOURCE_QGA] = (struct pollfd){
+        .fd = machine->qga_fd,
+        .events = (short)(POLLIN | (machine->qga.out.size ? POLLOUT : 0)),
+    };
     polls[SOURCE_CONSOLE] = (struct pollfd){.fd = full ? -1 : machine->console_fd, .events = POLLIN};
     polls[SOURCE_OUTPUT] = (struct pollfd){.fd = machine->qemu.output_fd, .events = POLLIN};
     polls[SOURCE_QEMU] = (struct pollfd){.fd = machine->qemu.pidfd, .events = POLLIN};
@@ -348,6 +377,10 @@ static void handle(struct machine *machine, const struct pollfd *polls, char *da
         write_some(machine->agent_fd, &machine->agent.out);
     if (polls[SOURCE_AGENT].revents & input)
         on_agent(machine, data);
+    if (polls[SOURCE_QGA].revents & POLLOUT)
+        write_some(machine->qga_fd, &machine->qga.out);
+    if (polls[SOURCE_QGA].revents & input)
+        on_qga(machine, data);
     if (polls[SOURCE_QEMU].revents)
         on_qemu_exit(machine, data);
 }
@@ -360,7 +393,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
         deadline_t wake = deadline_earlier(deadline, deadline_earlier(machine->ping_due, machine->pong_due));
 
         take_records(machine);
-        wake = deadline_earlier(wake, machine->port_due);
+        wake = deadline_earlier(wake, deadline_earlier(machine->port_due, machine->doom_due));
         grant_credit(machine);
         if (machine->agent_fd >= 0 && machine->agent.out.size)
             write_some(machine->agent_fd, &machine->agent.out);

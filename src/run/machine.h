@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "guest/agent.h"
+#include "guest/qga.h"
 #include "qemu/accel.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
@@ -22,6 +23,7 @@ struct machine {
     int qmp_fd;
     int agent_fd;
     int console_fd;
+    int qga_fd; /* an image target's guest agent; -1 without one */
     struct qemu_process qemu;
     int qemu_status; /* wait status, once reaped */
     bool qemu_gone;
@@ -29,6 +31,12 @@ struct machine {
     struct qmp qmp;
     struct buffer qmp_out;
     struct agent_client agent;
+    struct qga qga;
+    bool windows;              /* the guest agent says so */
+    bool by_qga;               /* there is no agent of ours: the guest agent runs the command */
+    uint64_t qga_answers;      /* how many requests it has answered */
+    unsigned resets_taken;     /* reboots that have been judged */
+    bool closing;              /* the verdict is known, and the guest is being shut down */
     struct buffer qemu_output; /* QEMU's own last words */
     struct buffer console;     /* the console's last bytes */
     struct buffer queue;       /* records for the supervisor */
@@ -55,6 +63,10 @@ struct machine {
     uint64_t pongs_seen;
     bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
     bool pinged;          /* `pong_due` is about a ping that was sent */
+
+    /* An image's boot: what its console or firmware shows means that it will not come up, unless it goes on. */
+    bool doomed;
+    deadline_t doom_due;
 };
 
 void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t start);
@@ -66,7 +78,7 @@ void machine_reset(struct machine *machine);
 /* Queues an event for the supervisor. */
 void machine_emit(struct machine *machine, const struct event *event);
 void machine_notice(void *machine, const char *line);
-void machine_enter(struct machine *machine, enum stage stage);
+void machine_enter(struct machine *machine, enum stage stage, bool from_template);
 /* Sets how the run ended, unless that is known already. */
 void machine_end(struct machine *machine, enum verdict verdict, int detail, const char *format, ...) _printf_(4, 5);
 
@@ -76,6 +88,9 @@ void machine_end(struct machine *machine, enum verdict verdict, int detail, cons
  */
 bool machine_wait(struct machine *machine, bool (*done)(const struct machine *), deadline_t deadline);
 
+/* Whether the guest has been talked to: an agent of either kind has answered. */
+bool machine_is_up(const struct machine *machine);
+
 /* Writes everything that is queued to the supervisor, however long that takes; a supervisor that is gone drops it. */
 void machine_flush(struct machine *machine);
 
@@ -84,6 +99,8 @@ void machine_judge_qemu_exit(struct machine *machine);
 void machine_judge_console(struct machine *machine, const char *data, size_t size);
 void machine_judge_silence(struct machine *machine);
 void machine_judge_qmp(struct machine *machine);
+/* What is to be told of an image that did not come up in time: why that may be. Caller frees. */
+char *machine_likely_reason(const struct machine *machine);
 /* The last lines of the console, as text; never NULL, owned by the machine. */
 const char *machine_console_tail(struct machine *machine);
 

@@ -107,7 +107,7 @@ static int check_guest_path(const struct target *target, const struct target_mou
 
     if (path_is_below(mount->guest_path, SHARE_PATH))
         inside = mount->guest_path + strlen(SHARE_PATH);
-    else if (str_equal(target->rootfs, "/") && !str_equal(target->share, "/") &&
+    else if (target->kernel && str_equal(target->rootfs, "/") && !str_equal(target->share, "/") &&
              path_is_below(mount->guest_path, target->share))
         inside = mount->guest_path + strlen(target->share);
     if (!inside)
@@ -160,9 +160,19 @@ static void say_who_writes(const struct target *target, notice_fn *notice, void 
 
 int prepare_mounts(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
                    struct error **ret_error) {
-    bool host_root = str_equal(target->rootfs, "/");
+    bool host_root = target->kernel && str_equal(target->rootfs, "/");
     bool writable_root = target->rootfs_mode == ROOTFS_RW;
 
+    if (target->image) {
+        if (target->share_choice != SHARE_NONE) {
+            add_shared_directory(target, host_root, notice, context, preparation);
+            say_who_writes(target, notice, context);
+        }
+        /* As a service of the system would find itself. */
+        free(preparation->directory);
+        preparation->directory = xstrdup("/");
+        return add_user_mounts(target, preparation, ret_error);
+    }
     add_share(preparation, "root", target->rootfs, writable_root);
     add_mount(preparation, WIRE_MOUNT_ROOT, writable_root, "root", NULL, "/");
     add_shared_directory(target, host_root, notice, context, preparation);

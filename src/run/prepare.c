@@ -23,6 +23,11 @@ void preparation_deinit(struct preparation *preparation) {
     preparation->kernel_fd = fd_close(preparation->kernel_fd);
     preparation->initrd_fd = fd_close(preparation->initrd_fd);
     modules_deinit(&preparation->modules);
+    image_deinit(&preparation->image);
+    firmware_deinit(&preparation->firmware);
+    preparation->overlay_fd = fd_close(preparation->overlay_fd);
+    preparation->persist_fd = fd_close(preparation->persist_fd);
+    preparation->vars_fd = fd_close(preparation->vars_fd);
     strv_deinit(&preparation->tags);
     strv_deinit(&preparation->paths);
     free(preparation->shares);
@@ -109,17 +114,19 @@ static int choose_accel(const struct target *target, notice_fn *notice, void *co
     return 0;
 }
 
-int prepare(const struct target *target, notice_fn *notice, void *context, struct preparation *ret_preparation,
-            struct error **ret_error) {
-    int r;
+int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *context,
+            struct preparation *ret_preparation, struct error **ret_error) {
+    int r = 0;
 
-    *ret_preparation = (struct preparation){.kernel_fd = -1, .initrd_fd = -1};
+    *ret_preparation = PREPARATION_EMPTY;
+    ret_preparation->stop_fd = stop_fd;
     ret_preparation->arch = arch_find(target->arch);
     if (!ret_preparation->arch)
         return error_new(ret_error, ENOTSUP, "%s: architecture '%s' is not built in", target_where(target, KEY_ARCH),
                          target->arch);
 
-    r = check_rootfs(target, ret_error);
+    if (target->kernel)
+        r = check_rootfs(target, ret_error);
     if (r == 0)
         r = check_memory(target, ret_error);
     if (r == 0)
@@ -128,7 +135,8 @@ int prepare(const struct target *target, notice_fn *notice, void *context, struc
         r = qemu_find_program(target->qemu_command, ret_preparation->arch->qemu, target_where(target, KEY_QEMU_COMMAND),
                               &ret_preparation->program, ret_error);
     if (r == 0)
-        r = prepare_kernel(target, notice, context, ret_preparation, ret_error);
+        r = target->kernel ? prepare_kernel(target, notice, context, ret_preparation, ret_error)
+                           : prepare_image(target, ret_preparation, ret_error);
     if (r == 0)
         r = prepare_mounts(target, notice, context, ret_preparation, ret_error);
     if (r == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything of a run that happens before QEMU starts: the target's files are looked at, the kernel is unpacked, the
- * initramfs composed, the shares and what the guest does with them are listed.
+ * Everything of a run that happens before QEMU starts: the target's files are looked at, the kernel is unpacked and the
+ * initramfs composed, or the image's overlay made and its firmware found; the shares and what the guest does with them
+ * are listed.
  */
 #ifndef VMTEST_RUN_PREPARE_H
 #define VMTEST_RUN_PREPARE_H
@@ -11,6 +12,8 @@
 #include "guest/agent.h"
 #include "initramfs/modules.h"
 #include "qemu/argv.h"
+#include "qemu/firmware.h"
+#include "qemu/image.h"
 
 /* Is told one line for the user. */
 typedef void notice_fn(void *context, const char *line);
@@ -19,10 +22,18 @@ struct preparation {
     const struct arch *arch;
     char *program; /* QEMU's path */
     enum accel accel;
+    int stop_fd; /* readable: the run is cancelled */
+
     char *release; /* of the kernel */
     int kernel_fd; /* what QEMU boots: an unpacked vmlinux, or the file as it is */
     int initrd_fd;
     struct modules modules;
+
+    struct image image;
+    int overlay_fd; /* takes what the guest writes, or -1 */
+    int persist_fd; /* the lock of an image that is written to, or -1 */
+    struct firmware firmware;
+    int vars_fd; /* what the firmware writes to, or -1 */
 
     struct strv tags; /* of shares[], owned here */
     struct strv paths;
@@ -35,15 +46,22 @@ struct preparation {
     char *directory; /* the command's working directory */
 };
 
-/* Fills *ret_preparation, to be released with preparation_deinit() in any case. Errors name the key or option. */
-int prepare(const struct target *target, notice_fn *notice, void *context, struct preparation *ret_preparation,
-            struct error **ret_error) _must_check_;
+/*
+ * Fills *ret_preparation, to be released with preparation_deinit() in any case. Errors name the key or option;
+ * -ECANCELED when `stop_fd` has become readable, which is left to the caller to read.
+ */
+int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *context,
+            struct preparation *ret_preparation, struct error **ret_error) _must_check_;
+#define PREPARATION_EMPTY                                                                                              \
+    ((struct preparation){                                                                                             \
+        .stop_fd = -1, .kernel_fd = -1, .initrd_fd = -1, .overlay_fd = -1, .persist_fd = -1, .vars_fd = -1})
 void preparation_deinit(struct preparation *preparation);
 #define _cleanup_preparation_ _cleanup_(preparation_deinit)
 
 /* The parts of prepare(), in its order; each in a file of its own. */
 int prepare_kernel(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
                    struct error **ret_error) _must_check_;
+int prepare_image(const struct target *target, struct preparation *preparation, struct error **ret_error) _must_check_;
 int prepare_mounts(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
                    struct error **ret_error) _must_check_;
 

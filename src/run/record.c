@@ -8,6 +8,8 @@ struct event_header {
     uint64_t nsec;
     uint32_t stage;
     uint32_t stream;
+    uint32_t from_template;
+    uint32_t unused;
 };
 
 struct result_header {
@@ -57,7 +59,8 @@ static void put_result(struct buffer *out, const struct run_result *result) {
 }
 
 void record_put_event(struct buffer *out, const struct event *event) {
-    struct event_header header = {.nsec = event->nsec, .stage = event->stage, .stream = event->stream};
+    struct event_header header = {
+        .nsec = event->nsec, .stage = event->stage, .stream = event->stream, .from_template = event->from_template};
     size_t start = begin(out, event->type);
 
     buffer_append(out, &header, sizeof(header));
@@ -147,6 +150,7 @@ bool record_to_event(const struct record *record, struct event *ret_event, struc
         .nsec = header.nsec,
         .stage = (enum stage)header.stage,
         .stream = (enum output_stream)header.stream,
+        .from_template = header.from_template != 0,
     };
     if (header.stage >= STAGE_COUNT)
         return false;

@@ -14,13 +14,20 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "qemu/argv.h"
+#include "run/guest-fallback.h"
+#include "run/image-boot.h"
+#include "run/image-shutdown.h"
+#include "run/launch.h"
 #include "run/machine.h"
 #include "run/prepare.h"
+#include "run/template-run.h"
 
 #define BOOT_TIMEOUT_KVM (60 * NSEC_PER_SEC)
 #define BOOT_TIMEOUT_TCG (300 * NSEC_PER_SEC)
 #define KILL_AFTER (5 * NSEC_PER_SEC)
+/* A clone that takes longer to set up is not worth waiting for. */
+#define CLONE_TIMEOUT_KVM (20 * NSEC_PER_SEC)
+#define CLONE_TIMEOUT_TCG (60 * NSEC_PER_SEC)
 #define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
 #define OUTPUT_CREDIT (1u << 20)
 
@@ -31,100 +38,49 @@ struct worker {
     const struct worker_options *options;
     struct machine machine;
     struct preparation preparation;
+    struct template_run template;
     uint64_t durations[STAGE_COUNT];
 };
 
-static void enter(struct worker *worker, enum stage stage) {
+static void enter(struct worker *worker, enum stage stage, bool from_template) {
     struct machine *machine = &worker->machine;
 
-    worker->durations[machine->stage] = clock_now() - machine->stage_start;
-    machine_enter(machine, stage);
+    worker->durations[machine->stage] += clock_now() - machine->stage_start;
+    machine_enter(machine, stage, from_template);
 }
 
 static void end_by_error(struct machine *machine, const struct error *error) {
     machine_end(machine, VERDICT_ERROR, 0, "%s", error_message(error));
 }
 
+static bool never(const struct machine *machine) {
+    (void)machine;
+    return false;
+}
+
 static void stage_prepare(struct worker *worker) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = &worker->machine;
+    int r = prepare(worker->target, machine->signal_fd, machine_notice, machine, &worker->preparation, &error);
 
-    if (prepare(worker->target, machine_notice, machine, &worker->preparation, &error) < 0)
+    if (r == -ECANCELED)
+        (void)machine_wait(machine, never, deadline_in(0)); /* the signal tells how it ends */
+    if (r < 0)
         end_by_error(machine, error);
     machine->accel = worker->preparation.accel;
-}
-
-/* A pair of connected sockets, ours non-blocking. */
-static int make_socket(int *ret_ours, int *ret_theirs, struct error **ret_error) {
-    int pair[2];
-    int r;
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        return error_errno(ret_error, errno, "socketpair");
-    r = fd_set_nonblocking(pair[0]);
-    if (r < 0) {
-        (void)close(pair[0]);
-        (void)close(pair[1]);
-        return error_errno(ret_error, r, "socketpair");
-    }
-    *ret_ours = pair[0];
-    *ret_theirs = pair[1];
-    return 0;
-}
-
-static int start_qemu(struct worker *worker, const int *theirs, struct error **ret_error) {
-    const struct target *target = worker->target;
-    const struct preparation *preparation = &worker->preparation;
-    _cleanup_free_ char *kernel = xasprintf("/proc/self/fd/%d", preparation->kernel_fd);
-    _cleanup_free_ char *initrd = xasprintf("/proc/self/fd/%d", preparation->initrd_fd);
-    _cleanup_strv_ struct strv argv = {0};
-    const struct qemu_config config = {
-        .arch = preparation->arch,
-        .accel = preparation->accel,
-        .program = preparation->program,
-        .cpu = preparation->accel == ACCEL_KVM ? target->kvm_cpu_args : preparation->arch->cpu_tcg,
-        .num_cpus = target->num_cpus,
-        .memory = target->memory,
-        .kernel = kernel,
-        .initrd = initrd,
-        .kernel_args = target->kernel_args,
-        .shares = preparation->shares,
-        .n_shares = preparation->n_shares,
-        .extra_args = &target->extra_args,
-        .qmp_fd = theirs[0],
-        .agent_fd = theirs[1],
-        .console_fd = theirs[2],
-    };
-    const int keep[] = {theirs[0], theirs[1], theirs[2], preparation->kernel_fd, preparation->initrd_fd};
-
-    qemu_argv(&config, &argv);
-    if (log_enabled()) {
-        for (size_t i = 0; i < argv.count; i++)
-            log_debug("argv[%zu]: %s", i, argv.items[i]);
-    }
-    return qemu_process_start(&argv, keep, ARRAY_SIZE(keep), &worker->machine.qemu, ret_error);
 }
 
 static void stage_launch(struct worker *worker) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = &worker->machine;
-    int theirs[3] = {-1, -1, -1};
-    int r;
+    struct qemu_snapshot snapshot;
+    bool has_snapshot = template_run_snapshot(&worker->template, &snapshot);
 
     if (machine->ended)
         return;
-    enter(worker, STAGE_BOOT);
-    r = make_socket(&machine->qmp_fd, &theirs[0], &error);
-    if (r == 0)
-        r = make_socket(&machine->agent_fd, &theirs[1], &error);
-    if (r == 0)
-        r = make_socket(&machine->console_fd, &theirs[2], &error);
-    if (r == 0)
-        r = start_qemu(worker, theirs, &error);
-    if (r < 0)
+    enter(worker, STAGE_BOOT, worker->template.found);
+    if (launch(machine, worker->target, &worker->preparation, has_snapshot ? &snapshot : NULL, &error) < 0)
         end_by_error(machine, error);
-    for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
-        (void)fd_close(theirs[i]);
 }
 
 static bool said_hello(const struct machine *machine) {
@@ -150,41 +106,97 @@ static char *describe_duration(uint64_t nsec) {
 
 static void end_by_boot_timeout(struct machine *machine, uint64_t timeout) {
     _cleanup_free_ char *time = describe_duration(timeout);
+    _cleanup_free_ char *why = machine->qga_fd >= 0 && !machine_is_up(machine) ? machine_likely_reason(machine) : NULL;
 
-    machine_end(machine, VERDICT_TIMEOUT, 0, "the boot took longer than %s (boot_timeout)", time);
+    machine_end(machine, VERDICT_TIMEOUT, 0, "the boot took longer than %s (boot_timeout)%s%s", time, why ? ": " : "",
+                why ? why : "");
+}
+
+static uint64_t boot_timeout(const struct worker *worker) {
+    uint64_t timeout = worker->machine.accel == ACCEL_KVM ? BOOT_TIMEOUT_KVM : BOOT_TIMEOUT_TCG;
+
+    if (worker->target->boot_timeout)
+        return worker->target->boot_timeout;
+    return worker->target->image ? 2 * timeout : timeout;
+}
+
+static enum wire_root wire_root(const struct target *target) {
+    if (target->image)
+        return WIRE_ROOT_OWN;
+    switch (target->rootfs_mode) {
+    case ROOTFS_OVERLAY:
+        return WIRE_ROOT_OVERLAY;
+    case ROOTFS_RO:
+        return WIRE_ROOT_RO;
+    case ROOTFS_RW:
+        break;
+    }
+    return WIRE_ROOT_RW;
+}
+
+/* False when the deadline has passed or the run has ended. */
+static bool set_up(struct worker *worker, deadline_t deadline) {
+    struct machine *machine = &worker->machine;
+    _cleanup_error_ struct error *error = NULL;
+    const struct agent_setup setup = {
+        .hostname = worker->target->image ? "" : "vmtest",
+        .keep_clock = worker->target->image && !worker->template.found,
+        .root = wire_root(worker->target),
+        .mounts = worker->preparation.mounts,
+        .n_mounts = worker->preparation.n_mounts,
+    };
+
+    if (machine->by_qga)
+        return guest_fallback_setup(machine, &worker->preparation, deadline);
+    if (agent_client_setup(&machine->agent, &setup, &error) < 0)
+        end_by_error(machine, error);
+    else if (!machine_wait(machine, is_set_up, deadline))
+        return false;
+    if (machine->agent.state == AGENT_FAILED)
+        machine_end(machine, VERDICT_ERROR, 0, "%s", machine->agent.failure);
+    return !machine->ended;
 }
 
 static void stage_boot(struct worker *worker) {
     struct machine *machine = &worker->machine;
-    uint64_t timeout = worker->target->boot_timeout;
+    uint64_t timeout = boot_timeout(worker);
+    deadline_t deadline = deadline_in(timeout);
+    bool up;
 
     if (machine->ended)
         return;
-    if (timeout == 0)
-        timeout = machine->accel == ACCEL_KVM ? BOOT_TIMEOUT_KVM : BOOT_TIMEOUT_TCG;
-
-    deadline_t deadline = deadline_in(timeout);
-    if (!machine_wait(machine, said_hello, deadline)) {
-        end_by_boot_timeout(machine, timeout);
-        return;
+    up = worker->target->image ? image_boot(machine, worker->target, &worker->preparation, deadline)
+                               : machine_wait(machine, said_hello, deadline);
+    if (up)
+        template_run_freeze(&worker->template, machine, worker->target, worker->preparation.overlay_fd);
+    if (up && !machine->ended) {
+        enter(worker, STAGE_SETUP, false);
+        up = set_up(worker, deadline);
     }
-
-    _cleanup_error_ struct error *error = NULL;
-    const struct agent_setup setup = {
-        .hostname = "vmtest",
-        .root = worker->target->rootfs_mode == ROOTFS_OVERLAY ? WIRE_ROOT_OVERLAY
-                : worker->target->rootfs_mode == ROOTFS_RO    ? WIRE_ROOT_RO
-                                                              : WIRE_ROOT_RW,
-        .mounts = worker->preparation.mounts,
-        .n_mounts = worker->preparation.n_mounts,
-    };
-    enter(worker, STAGE_SETUP);
-    if (agent_client_setup(&machine->agent, &setup, &error) < 0)
-        end_by_error(machine, error);
-    else if (!machine_wait(machine, is_set_up, deadline))
+    if (!up)
         end_by_boot_timeout(machine, timeout);
-    if (machine->agent.state == AGENT_FAILED)
-        machine_end(machine, VERDICT_ERROR, 0, "%s", machine->agent.failure);
+}
+
+/* The machine out of the template, set up. False when the template was of no use: the run boots cold then. */
+static bool stage_clone(struct worker *worker) {
+    struct machine *machine = &worker->machine;
+    deadline_t deadline = deadline_in(machine->accel == ACCEL_KVM ? CLONE_TIMEOUT_KVM : CLONE_TIMEOUT_TCG);
+    bool up = false;
+
+    if (machine->ended)
+        return true;
+    stage_launch(worker);
+    if (template_run_restore(&worker->template, machine, deadline)) {
+        enter(worker, STAGE_SETUP, false);
+        up = set_up(worker, deadline);
+    }
+    /* What the guest itself says it cannot do, or the user who has enough, is no fault of the template. */
+    if (up || machine->agent.state == AGENT_FAILED || (machine->ended && machine->verdict == VERDICT_CANCELLED))
+        return true;
+    log_debug("the clone failed: %s", machine->ended ? machine->reason : "out of time");
+    (void)qemu_process_kill(&machine->qemu);
+    machine_reset(machine);
+    return false;
 }
 
 /*
@@ -193,14 +205,20 @@ static void stage_boot(struct worker *worker) {
  */
 static bool emulator_failed(const struct machine *machine) {
     return machine->ended && machine->verdict == VERDICT_ERROR && machine->accel == ACCEL_TCG && machine->qemu_gone &&
-           machine->agent.state == AGENT_SILENT && WIFSIGNALED(machine->qemu_status) &&
-           WTERMSIG(machine->qemu_status) == SIGABRT;
+           !machine_is_up(machine) && WIFSIGNALED(machine->qemu_status) && WTERMSIG(machine->qemu_status) == SIGABRT;
 }
 
 /* Launches and boots; a second time, and no third, when the emulator has failed. */
 static void stage_machine(struct worker *worker) {
     struct machine *machine = &worker->machine;
 
+    if (!machine->ended)
+        template_run_begin(&worker->template, worker->target, &worker->preparation, machine_notice, machine);
+    if (worker->template.found) {
+        if (stage_clone(worker))
+            return;
+        template_run_reject(&worker->template);
+    }
     stage_launch(worker);
     stage_boot(worker);
     if (!emulator_failed(machine))
@@ -209,6 +227,7 @@ static void stage_machine(struct worker *worker) {
     _cleanup_free_ char *line = xasprintf("%s; starting it once more", machine->reason);
     machine_notice(machine, line);
     machine_reset(machine);
+    template_run_end(&worker->template); /* its memory has been used */
     stage_launch(worker);
     stage_boot(worker);
 }
@@ -222,26 +241,40 @@ static int send_exec(struct worker *worker, struct error **ret_error) {
         .argv = &argv,
         .environment = environ,
     };
+    const char *type = getenv("TERM");
+    _cleanup_free_ char *term = xasprintf("TERM=%s", type ? type : "dumb");
+    char *image_environment[] = {target->interactive ? term : NULL, NULL};
+
+    /* The environment of an image target is the image's. */
+    if (target->image) {
+        exec.flags |= WIRE_EXEC_INHERIT;
+        exec.environment = image_environment;
+    }
 
     if (target->interactive) {
-        exec.flags = WIRE_EXEC_SHELL | WIRE_EXEC_LOGIN;
+        exec.flags |= WIRE_EXEC_SHELL | WIRE_EXEC_LOGIN;
         exec.flags |= worker->options->terminal ? WIRE_EXEC_TERMINAL : WIRE_EXEC_STDIN;
         exec.rows = worker->options->rows;
         exec.columns = worker->options->columns;
     } else if (target->argv.count > 0) {
         strv_copy(&argv, &target->argv);
     } else {
-        exec.flags = WIRE_EXEC_SHELL;
+        exec.flags |= WIRE_EXEC_SHELL;
         strv_append(&argv, target->command);
     }
     worker->machine.credit = OUTPUT_CREDIT;
     return agent_client_exec(&worker->machine.agent, &exec, ret_error);
 }
 
+static void end_by_command_timeout(struct worker *worker) {
+    _cleanup_free_ char *time = describe_duration(worker->target->timeout);
+
+    machine_end(&worker->machine, VERDICT_TIMEOUT, 0, "the command took longer than %s (timeout)", time);
+}
+
 /* The command's time is up: it is asked to end, then the verdict stands whatever it does. */
 static void end_by_timeout(struct worker *worker) {
     struct machine *machine = &worker->machine;
-    _cleanup_free_ char *time = describe_duration(worker->target->timeout);
 
     agent_client_signal(&machine->agent, SIGTERM);
     if (!machine_wait(machine, has_exited, deadline_in(KILL_AFTER)) && !machine->ended) {
@@ -253,7 +286,15 @@ static void end_by_timeout(struct worker *worker) {
         agent_client_sync(&machine->agent);
         (void)machine_wait(machine, is_synced, deadline_in(KILL_AFTER));
     }
-    machine_end(machine, VERDICT_TIMEOUT, 0, "the command took longer than %s (timeout)", time);
+    end_by_command_timeout(worker);
+}
+
+/* The guest agent has no way to end a command: its time is up, and the verdict stands. */
+static void stage_command_by_qga(struct worker *worker) {
+    uint64_t timeout = worker->target->timeout;
+
+    if (!guest_fallback_command(&worker->machine, worker->target, timeout ? deadline_in(timeout) : DEADLINE_NONE))
+        end_by_command_timeout(worker);
 }
 
 static void stage_command(struct worker *worker) {
@@ -263,7 +304,11 @@ static void stage_command(struct worker *worker) {
 
     if (machine->ended)
         return;
-    enter(worker, STAGE_COMMAND);
+    enter(worker, STAGE_COMMAND, false);
+    if (machine->by_qga) {
+        stage_command_by_qga(worker);
+        return;
+    }
     if (send_exec(worker, &error) < 0) {
         end_by_error(machine, error);
         return;
@@ -306,7 +351,7 @@ static void report(struct worker *worker) {
         .max_rss_kib = machine->agent.max_rss_kib,
     };
 
-    worker->durations[machine->stage] = clock_now() - machine->stage_start;
+    worker->durations[machine->stage] += clock_now() - machine->stage_start;
     memcpy(result.nsec, worker->durations, sizeof(result.nsec));
     machine_emit(machine, &(struct event){.type = EVENT_FINISHED, .result = &result});
     machine_flush(machine);
@@ -325,13 +370,17 @@ void worker_run(const struct target *target, const struct worker_options *option
 
     _cleanup_close_ int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     machine_init(machine, channel, signal_fd, options->start);
-    worker.preparation = (struct preparation){.kernel_fd = -1, .initrd_fd = -1};
-    machine_enter(machine, STAGE_PREPARE);
+    worker.preparation = PREPARATION_EMPTY;
+    worker.template = TEMPLATE_RUN_NONE;
+    machine_enter(machine, STAGE_PREPARE, false);
     stage_prepare(&worker);
     stage_machine(&worker);
     stage_command(&worker);
+    if (target->persist)
+        image_shut_down(machine);
     (void)qemu_process_kill(&machine->qemu);
     report(&worker);
+    template_run_end(&worker.template);
     preparation_deinit(&worker.preparation);
     machine_deinit(machine);
 }
@@ -343,7 +392,7 @@ int worker_start(const struct target *target, const struct worker_options *optio
     int theirs = -1;
     int r;
 
-    r = make_socket(&ours, &theirs, ret_error);
+    r = fd_socket_pair(&ours, &theirs, ret_error);
     if (r < 0)
         return r;
 

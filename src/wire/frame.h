@@ -33,24 +33,22 @@
  * Agent -> host unless noted.
  *
  * HELLO     u32 protocol version, string kernel release, list of strings: file systems of interest that it can mount
- * SETUP     (host) u64 wall clock seconds, u32 nanoseconds, string entropy, string host name, u32 root mode
- *           (enum wire_root), list of mounts: u32 kind (enum wire_mount), u32 flags (WIRE_MOUNT_*), string source,
- *           string second source, string guest path
- * READY     empty: everything is mounted
- * FAILED    string: why setting up or executing was not possible; one line
- * EXEC      (host) u32 flags (WIRE_EXEC_*), u64 initial output credit in bytes, u32 rows, u32 columns, string
- *           directory, list of argument strings, list of "NAME=VALUE" strings
- * STDOUT, STDERR  bytes; both together within the credit. With WIRE_EXEC_TERMINAL only STDOUT.
- * STDIN     (host) bytes; an empty frame is the end of file
- * CREDIT    (host) u64: so many more bytes of output may be sent
- * WINDOW    (host) u32 rows, u32 columns
- * SIGNAL    (host) u32 signal number for the command's process group
+ * SETUP     (host) u64 wall clock seconds (0: the clock is left alone), u32 nanoseconds, string entropy, string host
+ *           name (empty: it is left alone), u32 root mode (enum wire_root), list of mounts: u32 kind (enum wire_mount),
+ * u32 flags (WIRE_MOUNT_*), string source, string second source, string guest path READY     empty: everything is
+ * mounted FAILED    string: why setting up or executing was not possible; one line EXEC      (host) u32 flags
+ * (WIRE_EXEC_*), u64 initial output credit in bytes, u32 rows, u32 columns, string directory, list of argument strings,
+ * list of "NAME=VALUE" strings STDOUT, STDERR  bytes; both together within the credit. With WIRE_EXEC_TERMINAL only
+ * STDOUT. STDIN     (host) bytes; an empty frame is the end of file CREDIT    (host) u64: so many more bytes of output
+ * may be sent WINDOW    (host) u32 rows, u32 columns SIGNAL    (host) u32 signal number for the command's process group
  * EXITED    u32 kind (enum wire_exit), u32 code or signal, u64 user time in us, u64 system time in us, u64 maximum
  *           resident size in KiB; no output follows it
  * PING      (host) u64 cookie
  * PONG      u64 cookie of the PING
  * POWEROFF  (host) empty: sync the file systems, power off
  * SYNC      (host) empty: write everything back to the shares; answered by SYNCED (empty)
+ * SETTLE    (host) u32 milliseconds: load what shares need, and wait until the system has come up and is quiet, at most
+ *           so long; answered by SETTLED (empty). Before SETUP, of an agent in a system of its own.
  * LOG       string: one line for debugging
  */
 enum wire_type {
@@ -72,6 +70,8 @@ enum wire_type {
     WIRE_LOG,
     WIRE_SYNC,
     WIRE_SYNCED,
+    WIRE_SETTLE,
+    WIRE_SETTLED,
     WIRE_TYPE_END,
 };
 
@@ -79,6 +79,7 @@ enum wire_root {
     WIRE_ROOT_OVERLAY, /* the root share read-only underneath, guest memory on top */
     WIRE_ROOT_RO,      /* the root share, read-only */
     WIRE_ROOT_RW,      /* the root share, writable */
+    WIRE_ROOT_OWN,     /* the guest has a root of its own: no mount is of kind WIRE_MOUNT_ROOT */
 };
 
 enum wire_mount {
@@ -93,6 +94,7 @@ enum wire_mount {
 #define WIRE_EXEC_SHELL 1u    /* the one argument is a script for bash, or for sh where the root has no bash */
 #define WIRE_EXEC_TERMINAL 2u /* the command runs on a pseudo terminal of its own */
 #define WIRE_EXEC_LOGIN 4u    /* with SHELL and no argument: an interactive shell */
+#define WIRE_EXEC_INHERIT 16u /* the environment is the agent's own; the list's strings replace or add to it */
 #define WIRE_EXEC_STDIN 8u    /* without TERMINAL: standard input is a pipe, fed by STDIN frames */
 
 enum wire_exit {

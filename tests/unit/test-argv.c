@@ -66,6 +66,124 @@ static void an_emulated_machine_without_shares(void **state) {
     check(&config, expected);
 }
 
+#define IMAGE_MACHINE(options)                                                                                         \
+    "-nodefaults", "-no-user-config", "-display", "none", "-sandbox",                                                  \
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-name", "vmtest,debug-threads=on", \
+        "-machine", "q35,accel=tcg,usb=off,vmport=off,graphics=off" options, "-cpu", "max", "-smp", "2", "-m",         \
+        "size=4194304k", "-action", "panic=pause,reboot=reset,shutdown=poweroff"
+#define IMAGE_CHANNELS                                                                                                 \
+    "-chardev", "socket,id=qmp,fd=10", "-mon", "chardev=qmp,mode=control", "-chardev", "socket,id=console,fd=12",      \
+        "-serial", "chardev:console", "-device", "virtio-serial-pci,id=serial", "-chardev", "socket,id=agent,fd=11",   \
+        "-device", "virtserialport,bus=serial.0,chardev=agent,name=org.vmtest.agent.0", "-chardev",                    \
+        "socket,id=qga,fd=13", "-device",                                                                              \
+        "virtserialport,bus=serial.0,chardev=qga,id=qga,name=org.qemu.guest_agent.0", "-device", "virtio-rng-pci",     \
+        "-device", "pvpanic"
+
+static struct qemu_config with_disk(const struct qemu_disk *disk) {
+    struct qemu_config config = emulated();
+
+    config.kernel = config.initrd = NULL;
+    config.disk = disk;
+    config.qga_fd = 13;
+    config.vars_fd = -1;
+    return config;
+}
+
+static void an_image_by_bios_under_its_overlay(void **state) {
+    static const char *const expected[] = {
+        "/usr/bin/qemu-system-x86_64",
+        IMAGE_MACHINE(""),
+        IMAGE_CHANNELS,
+        "-blockdev",
+        "driver=vmdk,node-name=image,read-only=on,file.driver=file,file.filename=/a,,b/disk=1",
+        "-add-fd",
+        "fd=20,set=1",
+        "-blockdev",
+        "driver=qcow2,node-name=disk,backing=image,discard=unmap,cache.no-flush=on,file.driver=file,"
+        "file.filename=/dev/fdset/1,file.locking=off",
+        "-device",
+        "virtio-blk-pci,drive=disk,bootindex=0",
+        NULL,
+    };
+    const struct qemu_disk disk = {.path = "/a,b/disk=1", .format = "vmdk", .overlay_fd = 20};
+    struct qemu_config config = with_disk(&disk);
+
+    check(&config, expected);
+}
+
+static void an_image_by_uefi_that_is_written_to(void **state) {
+    static const char *const expected[] = {
+        "/usr/bin/qemu-system-x86_64",
+        IMAGE_MACHINE(",pflash0=firmware,pflash1=variables,smm=on"),
+        IMAGE_CHANNELS,
+        "-blockdev",
+        "driver=raw,node-name=image,discard=unmap,file.driver=host_device,file.filename=/dev/sdz",
+        "-device",
+        "virtio-blk-pci,drive=image,bootindex=0",
+        "-global",
+        "driver=cfi.pflash01,property=secure,value=on",
+        "-blockdev",
+        "driver=qcow2,node-name=firmware,read-only=on,file.driver=file,file.filename=/fw/code,,1",
+        "-add-fd",
+        "fd=21,set=2",
+        "-blockdev",
+        "driver=raw,node-name=variables,file.driver=file,file.filename=/dev/fdset/2,file.locking=off",
+        NULL,
+    };
+    const struct qemu_disk disk = {.path = "/dev/sdz", .format = "raw", .device = true, .overlay_fd = -1};
+    const struct firmware firmware = {
+        .kind = FIRMWARE_SPLIT,
+        .code = (char *)"/fw/code,1",
+        .vars = (char *)"/fw/vars",
+        .code_format = (char *)"qcow2",
+        .vars_format = (char *)"raw",
+        .smm = true,
+    };
+    struct qemu_config config = with_disk(&disk);
+
+    config.firmware = &firmware;
+    config.vars_fd = 21;
+    check(&config, expected);
+}
+
+static void firmware_of_one_file(void **state) {
+    static const char *const combined[] = {
+        "/usr/bin/qemu-system-x86_64",
+        IMAGE_MACHINE(",pflash0=firmware"),
+        IMAGE_CHANNELS,
+        "-blockdev",
+        "driver=raw,node-name=image,discard=unmap,file.driver=file,file.filename=/d",
+        "-device",
+        "virtio-blk-pci,drive=image,bootindex=0",
+        "-add-fd",
+        "fd=21,set=2",
+        "-blockdev",
+        "driver=raw,node-name=firmware,file.driver=file,file.filename=/dev/fdset/2,file.locking=off",
+        NULL,
+    };
+    static const char *const rom[] = {
+        "/usr/bin/qemu-system-x86_64",
+        IMAGE_MACHINE(""),
+        IMAGE_CHANNELS,
+        "-blockdev",
+        "driver=raw,node-name=image,discard=unmap,file.driver=file,file.filename=/d",
+        "-device",
+        "virtio-blk-pci,drive=image,bootindex=0",
+        "-bios",
+        "/fw/rom,1",
+        NULL,
+    };
+    const struct qemu_disk disk = {.path = "/d", .format = "raw", .overlay_fd = -1};
+    struct firmware firmware = {.kind = FIRMWARE_COMBINED, .code = (char *)"/fw/rom,1", .code_format = (char *)"raw"};
+    struct qemu_config config = with_disk(&disk);
+
+    config.firmware = &firmware;
+    config.vars_fd = 21;
+    check(&config, combined);
+    firmware.kind = FIRMWARE_ROM;
+    check(&config, rom);
+}
+
 static void a_machine_under_kvm_with_shares_and_extra_arguments(void **state) {
     static const char *const expected[] = {
         "/opt/qemu",
@@ -186,6 +304,9 @@ static void architectures_are_found_by_name(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_emulated_machine_without_shares),
+        cmocka_unit_test(an_image_by_bios_under_its_overlay),
+        cmocka_unit_test(an_image_by_uefi_that_is_written_to),
+        cmocka_unit_test(firmware_of_one_file),
         cmocka_unit_test(a_machine_under_kvm_with_shares_and_extra_arguments),
         cmocka_unit_test(the_same_input_gives_the_same_arguments),
         cmocka_unit_test(the_users_kernel_arguments_come_last),

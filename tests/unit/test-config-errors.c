@@ -175,7 +175,7 @@ static void what_is_missing_is_named(void **state) {
         {"[[target]]\nname = 'a'\nkernel = 'k'\ncommand = ' '",
          "4:11: 'command' is empty; say what to run in the guest"},
         {"[[target]]\nname = 'a'\ncommand = 'c'",
-         "2:8: the target 'a' has neither kernel nor image; add kernel = \"...\""},
+         "2:8: the target 'a' has neither kernel nor image; add kernel = \"...\" or image = \"...\""},
     };
 
     check_cases(cases, ARRAY_SIZE(cases));
@@ -191,6 +191,14 @@ static void keys_that_do_not_go_together_are_refused(void **state) {
         {IMAGE "rootfs = '/'", "5:10: 'rootfs' goes with a kernel only; remove it, or boot a kernel"},
         {IMAGE "rootfs_mode = 'ro'", "5:15: 'rootfs_mode' goes with a kernel only; remove it, or boot a kernel"},
         {IMAGE "modules = 'm'", "5:11: 'modules' goes with a kernel only; remove it, or boot a kernel"},
+        {HEAD "format = 'raw'", "5:10: 'format' goes with an image only; remove it, or boot an image"},
+        {HEAD "persist = true", "5:11: 'persist' goes with an image only; remove it, or boot an image"},
+        {IMAGE "format = 'ext4'",
+         "5:10: there is no image format 'ext4'; write raw, qcow2, vmdk, vdi, vhdx, vpc, qed or qcow"},
+        {HEAD "share = 'none'", "5:9: 'share' can be none with an image only, since a kernel's root is a share"},
+        {IMAGE "share = 'nfs'", "5:9: 'share' is 'nfs'; it must be 9p or none"},
+        {IMAGE "share = 'none'\n[target.vm.mounts]\n'/x' = { host_path = 'x' }",
+         "7:1: mounts cannot be had with 'share' = none; remove one of the two"},
         {HEAD "rootfs_mode = 'overlay'\nkernel_args = 'ro'",
          "5:15: 'rootfs_mode' contradicts the word 'ro' in 'kernel_args'; remove one of the two"},
     };

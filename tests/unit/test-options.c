@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "cli/help.h"
 #include "cli/options.h"
+#include "config/config.h"
 
 #define MAX_WORDS 32
 
@@ -154,7 +155,7 @@ static const struct {
     {"--kern=K ls", "unknown option '--kern'; did you mean '--kernel'?"},
     {"--mem 1G", "unknown option '--mem'; did you mean '--memory'?"},
     {"--something-else", "unknown option '--something-else'"},
-    {"--s=''", "unknown option '--s'; did you mean '--strict'?"},
+    {"--st=''", "unknown option '--st'; did you mean '--strict'?"},
     {"-x", "unknown option '-x'"},
     {"-k K ls -l", "unknown option '-l'; if it belongs to the command, put '--' in front of the command"},
     {"-k K ls --colour=never",
@@ -182,20 +183,28 @@ static const struct {
     {"-k K --boot-timeout 0 ls", "option '--boot-timeout': '0' is no time at all*"},
     {"-k K --memory lots ls", "option '--memory': 'lots' is not an amount of memory*"},
     {"-k K --memory 1K ls", "option '--memory': '1K' is too little memory*"},
+    {"-k K -i I ls", "options '--kernel' and '--image' exclude each other: boot one of the two"},
+    {"-i I", "option '--image' needs a command to run: add one, or '-' for an interactive shell"},
+    {"-i I -c F ls",
+     "options '--image' and '--config' exclude each other: give the image and a command, or a file of targets"},
+    {"-k K --share nfs ls", "option '--share': 'nfs' is not one of 9p|none"},
+    {"--uefi", "option '--uefi' needs '-k KERNEL' or '-i IMAGE'; for the targets of a file, set the key 'uefi' there"},
     {"-k K -c F ls",
-     "options '--kernel' and '--config' exclude each other: give a kernel and a command, or a file of targets"},
+     "options '--kernel' and '--config' exclude each other: give the kernel and a command, or a file of targets"},
     {"-k K", "option '--kernel' needs a command to run: add one, or '-' for an interactive shell"},
     {"-k K --", "option '--kernel' needs a command to run: add one, or '-' for an interactive shell"},
     {"-k K ''", "the command is empty: give one, or '-' for an interactive shell"},
     {"-k K --format json -", "an interactive shell ('-') and '--format json' exclude each other"},
-    {"uname -c F", "'uname' is a command's word, and a command needs '-k KERNEL', which is missing; '-f REGEX' chooses "
-                   "among the targets of a file"},
-    {"-- uname", "'uname' is a command's word, and a command needs '-k KERNEL', which is missing; '-f REGEX' chooses "
-                 "among the targets of a file"},
-    {"--kargs x", "option '--kargs' needs '-k KERNEL'; for the targets of a file, set the key 'kernel_args' there"},
-    {"-r /", "option '--rootfs' needs '-k KERNEL'; for the targets of a file, set the key 'rootfs' there"},
+    {"uname -c F", "'uname' is a command's word, and a command needs '-k KERNEL' or '-i IMAGE', which is missing; '-f "
+                   "REGEX' chooses among the targets of a file"},
+    {"-- uname", "'uname' is a command's word, and a command needs '-k KERNEL' or '-i IMAGE', which is missing; '-f "
+                 "REGEX' chooses among the targets of a file"},
+    {"--kargs x",
+     "option '--kargs' needs '-k KERNEL' or '-i IMAGE'; for the targets of a file, set the key 'kernel_args' there"},
+    {"-r /",
+     "option '--rootfs' needs '-k KERNEL' or '-i IMAGE'; for the targets of a file, set the key 'rootfs' there"},
     {"--num-cpus 3 ls",
-     "option '--num-cpus' needs '-k KERNEL'; for the targets of a file, set the key 'vm.num_cpus' there"},
+     "option '--num-cpus' needs '-k KERNEL' or '-i IMAGE'; for the targets of a file, set the key 'vm.num_cpus' there"},
 };
 
 static void a_wrong_command_line_is_refused_with_its_reason(void **state) {
@@ -214,19 +223,21 @@ static void a_wrong_command_line_is_refused_with_its_reason(void **state) {
     }
 }
 
-static void every_option_of_a_one_liner_needs_a_kernel(void **state) {
+static void every_option_of_a_one_liner_needs_a_kernel_or_an_image(void **state) {
     for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
-        const char *value = row->type == OPTION_TYPE_CHOICE ? "ro" : "128";
+        _cleanup_free_ char *choice =
+            xstrndup(row->values ? row->values : "", strcspn(row->values ? row->values : "", "|"));
+        const char *value = row->type == OPTION_TYPE_CHOICE ? choice : row->type == OPTION_TYPE_FLAG ? "" : "128";
 
-        if (row->group != GROUP_ONE_LINER || i == OPTION_KERNEL)
+        if (row->group != GROUP_ONE_LINER || i == OPTION_KERNEL || i == OPTION_IMAGE)
             continue;
-        _cleanup_free_ char *line = xasprintf("--%s %s", row->name, i == OPTION_ACCEL ? "tcg" : value);
+        _cleanup_free_ char *line = xasprintf("--%s %s", row->name, value);
         _cleanup_error_ struct error *error = NULL;
         struct options options = {0};
 
         assert_int_equal(parse(line, &options, &error), -EINVAL);
-        assert_non_null(strstr(error_message(error), "needs '-k KERNEL'"));
+        assert_non_null(strstr(error_message(error), "needs '-k KERNEL' or '-i IMAGE'"));
     }
 }
 
@@ -247,6 +258,24 @@ static void a_one_liner_becomes_a_target_with_defaults(void **state) {
     assert_int_equal(target->num_cpus, defaults->num_cpus);
     assert_int_equal(target->rootfs_mode, ROOTFS_OVERLAY);
     assert_null(target->qemu_command);
+}
+
+static void an_image_one_liner_becomes_a_target(void **state) {
+    _cleanup_target_ struct target *target = target_of("-i images/disk.qcow2 --uefi --bios fw.fd --image-format raw "
+                                                       "--persist --share none -- uname -r");
+
+    assert_true(target->one_liner);
+    assert_string_equal(target->name, "disk.qcow2");
+    assert_null(target->kernel);
+    assert_string_equal(target->image, "/project/images/disk.qcow2");
+    assert_string_equal(target->format, "raw");
+    assert_string_equal(target->bios, "/project/fw.fd");
+    assert_true(target->uefi);
+    assert_true(target->persist);
+    assert_int_equal(target->share_choice, SHARE_NONE);
+    assert_string_equal(target->where[KEY_IMAGE], "--image");
+    assert_string_equal(target->where[KEY_FORMAT], "--image-format");
+    assert_int_equal(target_check(target, NULL), 0);
 }
 
 static void the_options_of_a_one_liner_reach_the_target(void **state) {
@@ -324,7 +353,7 @@ static void help_names_every_option_within_80_columns(void **state) {
         assert_true(str_has_suffix(row->help, ".") || str_has_suffix(row->help, ")."));
         assert_int_equal(row->argument == NULL, row->type == OPTION_TYPE_FLAG);
         assert_int_equal(row->values != NULL, row->type == OPTION_TYPE_CHOICE);
-        assert_int_equal(row->key >= 0, row->group == GROUP_ONE_LINER || row->group == GROUP_TIME);
+        assert_int_equal(row->key >= 0, row->group == GROUP_ONE_LINER || row->group == GROUP_EVERY);
     }
     for (const char *line = help; *line; line += strcspn(line, "\n") + 1)
         assert_in_range(strcspn(line, "\n"), 0, 80);
@@ -349,8 +378,9 @@ int main(void) {
         cmocka_unit_test(options_may_stand_anywhere_before_two_dashes),
         cmocka_unit_test(help_and_version_end_the_checks),
         cmocka_unit_test(a_wrong_command_line_is_refused_with_its_reason),
-        cmocka_unit_test(every_option_of_a_one_liner_needs_a_kernel),
+        cmocka_unit_test(every_option_of_a_one_liner_needs_a_kernel_or_an_image),
         cmocka_unit_test(a_one_liner_becomes_a_target_with_defaults),
+        cmocka_unit_test(an_image_one_liner_becomes_a_target),
         cmocka_unit_test(the_options_of_a_one_liner_reach_the_target),
         cmocka_unit_test(kernel_arguments_set_the_mode_of_the_root),
         cmocka_unit_test(the_words_become_a_command_an_argument_vector_or_a_shell),

@@ -173,7 +173,7 @@ static void a_payload_cut_at_any_byte_is_malformed(void **state) {
     }
 }
 
-/* Offsets of the fields, as record.c lays them out: nsec, stage, stream; then verdict, detail, stage. */
+/* Offsets of the fields, as record.c lays them out: nsec, stage, stream, two more; then verdict, detail, stage. */
 static void values_outside_their_tables_are_malformed(void **state) {
     static const struct {
         size_t offset;
@@ -181,8 +181,8 @@ static void values_outside_their_tables_are_malformed(void **state) {
         bool good;
     } cases[] = {
         {8, STAGE_COUNT - 1, true},    {8, STAGE_COUNT, false},    {8, UINT32_MAX, false},
-        {16, VERDICT_COUNT - 1, true}, {16, VERDICT_COUNT, false}, {16, UINT32_MAX, false},
-        {24, STAGE_COUNT - 1, true},   {24, STAGE_COUNT, false},   {24, UINT32_MAX, false},
+        {24, VERDICT_COUNT - 1, true}, {24, VERDICT_COUNT, false}, {24, UINT32_MAX, false},
+        {32, STAGE_COUNT - 1, true},   {32, STAGE_COUNT, false},   {32, UINT32_MAX, false},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

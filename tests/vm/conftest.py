@@ -60,6 +60,19 @@ def fetch_kernel(suite, flavour="generic"):
     return done.stdout.decode().strip()
 
 
+@functools.lru_cache(maxsize=None)
+def build_image(name):
+    """The path of a test image, built when it is not there; a failure is an error, never a skip."""
+    done = subprocess.run([f"{TOP}/tests/images/build", name], stdout=subprocess.PIPE, check=True, timeout=1800)
+    return done.stdout.decode().splitlines()[-1]
+
+
+@pytest.fixture(scope="session")
+def image_of():
+    """A function from the name of a test image (tests/images/README.md) to its path."""
+    return build_image
+
+
 @pytest.fixture(scope="session")
 def vmtest():
     """The path of the program under test."""
@@ -161,8 +174,8 @@ def environment():
     env = {key: value for key, value in os.environ.items()
            if not key.startswith(("PYTEST", "VMTEST")) and key not in ("TMPDIR", "NO_COLOR")}
     key, value = MARK.split("=")
-    # Kernels are unpacked once for all tests, and the user's own cache is left alone.
-    return {**env, key: value, "VMTEST_CACHE_DIR": f"{TOP}/build/vm-cache"}
+    # Kernels are unpacked once for all tests, and the user's own directories are left alone.
+    return {**env, key: value, "VMTEST_CACHE_DIR": f"{TOP}/build/vm-cache", "XDG_STATE_HOME": f"{TOP}/build/vm-state"}
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "qemu/image.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "base/subprocess.h"
+
+#define QEMU_IMG_TIMEOUT (60 * NSEC_PER_SEC)
+#define OUTPUT_LIMIT (1u << 20)
+/* Exit codes of `qemu-img check`: what it is about is damaged, or it could not be looked at. */
+#define CHECK_FAILED 1
+#define CHECK_CORRUPT 2
+
+void image_deinit(struct image *image) {
+    free(image->format);
+    strv_deinit(&image->backing);
+    *image = (struct image){0};
+}
+
+/* Runs qemu-img. Only that it could not be run is an error. */
+static int qemu_img(const struct strv *argv, int stop_fd, struct subprocess_result *ret_result,
+                    struct error **ret_error) {
+    _cleanup_error_ struct error *error = NULL;
+    int r = subprocess_run(argv, stop_fd, deadline_in(QEMU_IMG_TIMEOUT), OUTPUT_LIMIT, ret_result, &error);
+
+    if (r == -ENOENT)
+        return error_new(ret_error, r,
+                         "qemu-img is missing, which images need; install qemu-utils (Debian, Ubuntu) or qemu-img "
+                         "(Fedora)");
+    return r < 0 ? error_new(ret_error, r, "%s", error_message(error)) : 0;
+}
+
+static bool succeeded(const struct subprocess_result *result) {
+    return WIFEXITED(result->status) && WEXITSTATUS(result->status) == 0;
+}
+
+/* What qemu-img said, in one line and without its name in front. Caller frees. */
+static char *last_words(const struct subprocess_result *result) {
+    const char *text = result->errors.data ? result->errors.data : "";
+    const char *words = str_skip_prefix(text, "qemu-img: ");
+    char *line = xstrdup(words ? words : text);
+
+    line[strcspn(line, "\r\n")] = '\0';
+    for (char *c = line; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    }
+    return line;
+}
+
+/* What can be seen without qemu-img. */
+static int check_file(const struct image_request *request, bool *ret_device, struct error **ret_error) {
+    const char *where = request->where_image;
+    const char *path = request->path;
+    struct stat status;
+
+    if (stat(path, &status) < 0)
+        return error_errno(ret_error, errno, "%s: the image '%s'", where, path);
+    if (S_ISDIR(status.st_mode))
+        return error_new(ret_error, EISDIR, "%s: the image '%s' is a directory; give the file of a disk image", where,
+                         path);
+    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+        return error_new(ret_error, EINVAL, "%s: the image '%s' is a fifo, a socket or the like; give a file", where,
+                         path);
+    if (S_ISREG(status.st_mode) && status.st_size == 0)
+        return error_new(ret_error, EINVAL, "%s: the image '%s' is empty; give the file of a disk image", where, path);
+
+    _cleanup_close_ int fd = open(path, (request->write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(ret_error, errno, "%s: the image '%s'", where, path);
+    *ret_device = S_ISBLK(status.st_mode);
+    return 0;
+}
+
+/* The error for what `qemu-img info` could not open. */
+static int explain_info(const struct image_request *request, const struct subprocess_result *result,
+                        struct error **ret_error) {
+    _cleanup_free_ char *words = last_words(result);
+
+    if (strstr(words, "Image is not in") || strstr(words, "not in the proper format"))
+        return error_new(ret_error, EINVAL,
+                         "%s: the image '%s' is not in the format %s; remove the format, or correct it",
+                         request->where_format, request->path, request->format ? request->format : "it seems to have");
+    if (strstr(words, "No such file or directory"))
+        return error_new(ret_error, ENOENT, "%s: a backing file of the image '%s' is missing: %s", request->where_image,
+                         request->path, words);
+    return error_new(ret_error, EINVAL, "%s: the image '%s' is truncated, damaged or of no known format: %s",
+                     request->where_image, request->path, words);
+}
+
+static bool is_known_format(const char *format) {
+    static const char *const known[] = {"raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc", "qed", "qcow"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (str_equal(format, known[i]))
+            return true;
+    }
+    return false;
+}
+
+/* `qemu-img check` of one file of the chain: what its metadata says must be there. Raw files have none. */
+static int check_metadata(const struct image_request *request, const char *path, const char *format,
+                          struct error **ret_error) {
+    _cleanup_subprocess_result_ struct subprocess_result result = {0};
+    _cleanup_strv_ struct strv argv = {0};
+    int r;
+
+    if (str_equal(format, "raw") || str_equal(format, "vpc") || str_equal(format, "qcow"))
+        return 0;
+    strv_append(&argv, "qemu-img");
+    strv_append(&argv, "check");
+    strv_append(&argv, "-U");
+    strv_append(&argv, "-f");
+    strv_append(&argv, format);
+    strv_append(&argv, path);
+    r = qemu_img(&argv, request->stop_fd, &result, ret_error);
+    if (r < 0)
+        return r;
+    if (WIFEXITED(result.status) && WEXITSTATUS(result.status) != CHECK_FAILED &&
+        WEXITSTATUS(result.status) != CHECK_CORRUPT)
+        return 0;
+
+    _cleanup_free_ char *words = last_words(&result);
+    return error_new(ret_error, EINVAL, "%s: the image '%s' is truncated or damaged%s%s: %s", request->where_image,
+                     request->path, str_equal(path, request->path) ? "" : ", in its backing file ",
+                     str_equal(path, request->path) ? "" : path, words);
+}
+
+/* One entry of the chain, the image itself first. */
+static int take_entry(const struct image_request *request, const json_t *entry, bool first, struct image *image,
+                      struct error **ret_error) {
+    const char *format = json_string_value(json_object_get(entry, "format"));
+    const char *path = json_string_value(json_object_get(entry, "filename"));
+    bool encrypted = json_is_true(json_object_get(entry, "encrypted")) || str_equal(format, "luks");
+
+    if (!format || !path)
+        return error_new(ret_error, EPROTO, "%s: qemu-img tells nothing of the image '%s'", request->where_image,
+                         request->path);
+    if (first)
+        path = request->path;
+    if (encrypted)
+        return error_new(ret_error, ENOTSUP,
+                         "%s: the image '%s' is encrypted; decrypt it first, such as with qemu-img convert",
+                         request->where_image, path);
+    if (!is_known_format(format))
+        return error_new(ret_error, ENOTSUP,
+                         "%s: the image '%s' is in the format %s, which is not supported; convert it to qcow2 with "
+                         "qemu-img convert",
+                         request->where_image, path, format);
+    if (first) {
+        image->format = xstrdup(format);
+        image->virtual_size = (uint64_t)json_integer_value(json_object_get(entry, "virtual-size"));
+    } else {
+        strv_append(&image->backing, path);
+    }
+    return check_metadata(request, path, format, ret_error);
+}
+
+static int take_info(const struct image_request *request, const struct buffer *text, struct image *image,
+                     struct error **ret_error) {
+    json_t *chain = json_loadb(text->data ? text->data : "", text->size, 0, NULL);
+    size_t count = json_array_size(chain);
+    int r = 0;
+
+    if (count == 0)
+        r = error_new(ret_error, EPROTO, "%s: qemu-img tells nothing of the image '%s'", request->where_image,
+                      request->path);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = take_entry(request, json_array_get(chain, i), i == 0, image, ret_error);
+    json_decref(chain);
+    if (r == 0 && image->virtual_size == 0)
+        r = error_new(ret_error, EINVAL, "%s: the disk in the image '%s' has no size", request->where_image,
+                      request->path);
+    return r;
+}
+
+int image_probe(const struct image_request *request, struct image *ret_image, struct error **ret_error) {
+    _cleanup_subprocess_result_ struct subprocess_result result = {0};
+    _cleanup_strv_ struct strv argv = {0};
+    int r;
+
+    *ret_image = (struct image){0};
+    r = check_file(request, &ret_image->device, ret_error);
+    if (r < 0)
+        return r;
+    /* An absolute path is taken as it is, whatever characters are in it. */
+    strv_append(&argv, "qemu-img");
+    strv_append(&argv, "info");
+    strv_append(&argv, "-U");
+    strv_append(&argv, "--backing-chain");
+    strv_append(&argv, "--output=json");
+    if (request->format) {
+        strv_append(&argv, "-f");
+        strv_append(&argv, request->format);
+    }
+    strv_append(&argv, request->path);
+    r = qemu_img(&argv, request->stop_fd, &result, ret_error);
+    if (r == 0 && !succeeded(&result))
+        r = explain_info(request, &result, ret_error);
+    if (r == 0)
+        r = take_info(request, &result.output, ret_image, ret_error);
+    if (r < 0)
+        image_deinit(ret_image);
+    return r;
+}
+
+int image_make_overlay(const char *directory, uint64_t virtual_size, int stop_fd, int *ret_fd,
+                       struct error **ret_error) {
+    _cleanup_subprocess_result_ struct subprocess_result result = {0};
+    _cleanup_free_ char *path = xasprintf("%s/overlay.qcow2", directory);
+    _cleanup_strv_ struct strv argv = {0};
+    int r;
+
+    strv_append(&argv, "qemu-img");
+    strv_append(&argv, "create");
+    strv_append(&argv, "-q");
+    strv_append(&argv, "-f");
+    strv_append(&argv, "qcow2");
+    strv_append(&argv, path);
+    strv_append_printf(&argv, "%llu", (unsigned long long)virtual_size);
+    r = qemu_img(&argv, stop_fd, &result, ret_error);
+    if (r == 0 && !succeeded(&result)) {
+        _cleanup_free_ char *words = last_words(&result);
+
+        r = strstr(words, "No space left")
+                ? error_new(ret_error, ENOSPC,
+                            "no space is left in %s for what the guest writes; free some, or set TMPDIR to a directory "
+                            "with more",
+                            directory)
+                : error_new(ret_error, EIO, "the image's overlay cannot be made: %s", words);
+    }
+    if (r == 0) {
+        *ret_fd = open(path, O_RDWR | O_CLOEXEC);
+        if (*ret_fd < 0)
+            r = error_errno(ret_error, errno, "%s", path);
+    }
+    (void)unlink(path);
+    return r;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/boot-console.h"
+
+#include "base/str.h"
+
+/* How much of the console's end is looked at. */
+#define TAIL_SIZE 8192u
+
+struct sign {
+    const char *words;
+    const char *meaning;
+};
+
+/* The last one that is found counts: a firmware that gives up one way may go on with another. */
+static const struct sign ends[] = {
+    /* SeaBIOS */
+    {"No bootable device.", "the BIOS found no boot loader on the image; if it is made for UEFI, set uefi = true "
+                            "(--uefi)"},
+    /* EDK2 */
+    {"No bootable option or device was found",
+     "the UEFI firmware found no boot loader on the image; if it is made for a BIOS, remove uefi"},
+    {"UEFI Interactive Shell", "the UEFI firmware found no boot loader on the image and started its shell; if the "
+                               "image is made for a BIOS, remove uefi"},
+    {"Press any key to enter the Boot Manager Menu",
+     "the UEFI firmware found no boot loader on the image; if it is made for a BIOS, remove uefi"},
+    {"grub rescue>", "the image's boot loader (GRUB) found no configuration and waits at its rescue prompt"},
+    {"No DEFAULT or UI configuration directive found!", "the image's boot loader (SYSLINUX) found no configuration"},
+    {"Could not find kernel image", "the image's boot loader (SYSLINUX) did not find the kernel that it is to boot"},
+    {"Kernel panic - not syncing", "the guest kernel panicked"},
+    {"Dropping to a shell!", "the image's initramfs did not find its root file system and waits in a shell"},
+    {"Entering emergency mode", "the image's initramfs waits in an emergency shell"},
+    {"You are in emergency mode", "the system came up in emergency mode and waits in a shell"},
+    {"reboot: System halted", "the system halted while it booted"},
+};
+
+/* Signs of a system that is on its way or up: they say what is missing when no guest agent answers. */
+static const struct sign stations[] = {
+    {"login:", "the system is up (it asks for a login), but no guest agent answers: install qemu-guest-agent in the "
+               "image and have it started"},
+    {"systemd[1]:", "the system was starting, and no guest agent answered: give it more time (boot_timeout), or "
+                    "install qemu-guest-agent in the image"},
+    {"Linux version ", "the kernel was starting, and no guest agent answered: give it more time (boot_timeout), or "
+                       "install qemu-guest-agent in the image"},
+    {"Booting from Hard Disk", "the boot loader was started, and no guest agent answered: give it more time "
+                               "(boot_timeout), or install qemu-guest-agent in the image"},
+};
+
+static const char *tail_of(const char *text) {
+    size_t size = strlen(text);
+
+    return size > TAIL_SIZE ? text + size - TAIL_SIZE : text;
+}
+
+/* Where `words` stand last, or NULL. */
+static const char *find_last(const char *text, const char *words) {
+    const char *found = NULL;
+
+    for (const char *at = text; (at = strstr(at, words)) != NULL; at++)
+        found = at;
+    return found;
+}
+
+const char *boot_console_doom(const char *text) {
+    const char *latest = NULL;
+    const char *meaning = NULL;
+
+    if (!text)
+        return NULL;
+    text = tail_of(text);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        const char *found = find_last(text, ends[i].words);
+
+        if (found && (!latest || found > latest)) {
+            latest = found;
+            meaning = ends[i].meaning;
+        }
+    }
+    return meaning;
+}
+
+char *boot_console_guess(const char *text, bool agent_opened) {
+    if (agent_opened)
+        return xstrdup("its guest agent was started, but does not answer");
+    if (str_empty(text))
+        return xstrdup("its console (the first serial port) shows nothing: it may need uefi = true, or not, or more "
+                       "time (boot_timeout)");
+
+    const char *meaning = boot_console_doom(text);
+    for (size_t i = 0; !meaning && i < ARRAY_SIZE(stations); i++) {
+        if (strstr(text, stations[i].words))
+            meaning = stations[i].meaning;
+    }
+    return xstrdup(meaning ? meaning
+                           : "no guest agent answered: install qemu-guest-agent in the image, or give it more time "
+                             "(boot_timeout)");
+}

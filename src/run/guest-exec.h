@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Talking to the QEMU guest agent of a running machine: one request at a time, each wait bounded. Where a function says
+ * false, the deadline has passed or the run has ended (machine->ended).
+ */
+#ifndef VMTEST_RUN_GUEST_EXEC_H
+#define VMTEST_RUN_GUEST_EXEC_H
+
+#include "guest/qga-command.h"
+#include "run/machine.h"
+
+/* Waits for the guest agent to open its port, and for an answer that is not a stale one. */
+bool guest_agent_connect(struct machine *machine, deadline_t deadline);
+
+/* Sends a request (`arguments` are stolen) and waits for its answer, in machine->qga. */
+bool guest_agent_call(struct machine *machine, const char *command, json_t *arguments, deadline_t deadline);
+
+/* What a program in the guest is started with. */
+struct guest_program {
+    const char *path; /* looked up on the guest agent's PATH */
+    const struct strv *arguments;
+    const void *input; /* its standard input */
+    size_t input_size;
+};
+
+enum guest_exec_result {
+    GUEST_EXEC_EXITED,   /* status is filled, to be released by the caller */
+    GUEST_EXEC_REFUSED,  /* the guest agent did not start it, or lost it; machine->qga.error says why */
+    GUEST_EXEC_STOPPED,  /* `stop` said so */
+    GUEST_EXEC_NO_ANSWER /* the deadline has passed, or the run has ended */
+};
+
+/*
+ * Runs a program by guest-exec to its end, which is asked for at intervals that grow from milliseconds to a quarter of
+ * a second. `stop` (may be NULL) ends the wait as soon as it says true.
+ */
+enum guest_exec_result guest_exec_run(struct machine *machine, const struct guest_program *program,
+                                      bool (*stop)(const struct machine *), deadline_t deadline,
+                                      struct qga_exec_status *ret_status);
+
+#endif

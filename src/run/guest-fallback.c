@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/guest-fallback.h"
+
+#include <signal.h>
+
+#include "run/guest-exec.h"
+
+#define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
+#define EXIT_NOT_FOUND 127
+
+/* $1: mount tag, $2: mount point, $3: ro or rw. */
+static const char mount_script[] = "modprobe -a -q 9pnet_virtio 9p 2>/dev/null; mkdir -p \"$2\" && mount -t 9p -o "
+                                   "\"trans=virtio,version=9p2000.L,msize=512000,access=client,cache=mmap,$3\" "
+                                   "\"$1\" \"$2\"";
+
+/* $1: the command. */
+static const char shell_script[] = "s=$(command -v bash) || s=$(command -v sh); exec \"$s\" -c \"$1\"";
+
+static void add_script(struct strv *arguments, const char *script) {
+    strv_append(arguments, "-c");
+    strv_append(arguments, script);
+    strv_append(arguments, "vmtest");
+}
+
+static void end_by_mount(struct machine *machine, const struct agent_mount *mount,
+                         const struct qga_exec_status *status) {
+    size_t size = status->err.size;
+
+    while (size > 0 && strchr("\r\n", status->err.data[size - 1]))
+        size--;
+    machine_end(machine, VERDICT_ERROR, 0,
+                "mounting %s in the guest failed (%.*s); a guest without 9p can run with share = \"none\"", mount->path,
+                (int)size, size ? status->err.data : "");
+}
+
+static bool mount_one(struct machine *machine, const struct agent_mount *mount, deadline_t deadline) {
+    _cleanup_strv_ struct strv arguments = {0};
+    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    struct qga_exec_status status = {0};
+    enum guest_exec_result result;
+
+    add_script(&arguments, mount_script);
+    strv_append(&arguments, mount->source);
+    strv_append(&arguments, mount->path);
+    strv_append(&arguments, mount->writable ? "rw" : "ro");
+    result = guest_exec_run(machine, &program, NULL, deadline, &status);
+    if (result == GUEST_EXEC_REFUSED)
+        machine_end(machine, VERDICT_ERROR, 0,
+                    "mounting %s in the guest failed (%s); a guest without a shell can run with share = \"none\"",
+                    mount->path, machine->qga.error);
+    else if (result == GUEST_EXEC_EXITED && (status.signalled || status.status != 0))
+        end_by_mount(machine, mount, &status);
+    qga_exec_status_deinit(&status);
+    return result != GUEST_EXEC_NO_ANSWER && !machine->ended;
+}
+
+bool guest_fallback_setup(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+    for (size_t i = 0; i < preparation->n_mounts; i++) {
+        if (!mount_one(machine, &preparation->mounts[i], deadline))
+            return false;
+    }
+    return true;
+}
+
+static void emit(struct machine *machine, enum output_stream stream, const struct buffer *text, bool truncated) {
+    if (text->size > 0)
+        machine_emit(machine,
+                     &(struct event){.type = EVENT_OUTPUT, .stream = stream, .data = text->data, .size = text->size});
+    if (truncated)
+        machine_notice(machine, stream == OUTPUT_STDERR
+                                    ? "the guest agent cut the command's standard error off: it was too long"
+                                    : "the guest agent cut the command's output off: it was too long");
+}
+
+/* What the command wrote to shares and disks is written back: QEMU is killed soon. */
+static void sync_guest(struct machine *machine) {
+    _cleanup_strv_ struct strv arguments = {0};
+    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    struct qga_exec_status status = {0};
+
+    if (machine->windows)
+        return;
+    strv_append(&arguments, "-c");
+    strv_append(&arguments, "sync");
+    if (guest_exec_run(machine, &program, NULL, deadline_in(SYNC_TIMEOUT), &status) == GUEST_EXEC_NO_ANSWER)
+        machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back in time");
+    qga_exec_status_deinit(&status);
+}
+
+static void end_by_status(struct machine *machine, const struct qga_exec_status *status) {
+    emit(machine, OUTPUT_STDOUT, &status->out, status->out_truncated);
+    emit(machine, OUTPUT_STDERR, &status->err, status->err_truncated);
+    sync_guest(machine);
+    if (status->signalled)
+        machine_end(machine, VERDICT_SIGNAL, status->status, "the command was ended by signal %d (%s)", status->status,
+                    strsignal(status->status));
+    else if (status->status != 0)
+        machine_end(machine, VERDICT_FAIL, status->status, "the command exited with code %d", status->status);
+    else
+        machine_end(machine, VERDICT_PASS, 0, "%s", "");
+}
+
+/* As our agent says it: to standard error, and with the shell's code. */
+static void end_by_refusal(struct machine *machine) {
+    _cleanup_free_ char *line = xasprintf("vmtest: %s\n", machine->qga.error);
+
+    machine_emit(machine,
+                 &(struct event){.type = EVENT_OUTPUT, .stream = OUTPUT_STDERR, .data = line, .size = strlen(line)});
+    machine_end(machine, VERDICT_FAIL, EXIT_NOT_FOUND, "the command exited with code %d", EXIT_NOT_FOUND);
+}
+
+/* The path to be run; its arguments are appended. */
+static const char *compose(const struct machine *machine, const struct target *target, struct strv *arguments) {
+    if (target->argv.count > 0) {
+        for (size_t i = 1; i < target->argv.count; i++)
+            strv_append(arguments, target->argv.items[i]);
+        return target->argv.items[0];
+    }
+    if (machine->windows) {
+        strv_append(arguments, "/c");
+        strv_append(arguments, target->command);
+        return "cmd.exe";
+    }
+    add_script(arguments, shell_script);
+    strv_append(arguments, target->command);
+    return "/bin/sh";
+}
+
+bool guest_fallback_command(struct machine *machine, const struct target *target, deadline_t deadline) {
+    _cleanup_strv_ struct strv arguments = {0};
+    struct guest_program program = {.arguments = &arguments};
+    struct qga_exec_status status = {0};
+    enum guest_exec_result result;
+
+    if (target->interactive) {
+        machine_end(machine, VERDICT_ERROR, 0, "an interactive shell needs vmtest's agent in the image");
+        return true;
+    }
+    program.path = compose(machine, target, &arguments);
+    result = guest_exec_run(machine, &program, NULL, deadline, &status);
+    if (result == GUEST_EXEC_EXITED)
+        end_by_status(machine, &status);
+    else if (result == GUEST_EXEC_REFUSED)
+        end_by_refusal(machine);
+    qga_exec_status_deinit(&status);
+    return machine->ended;
+}

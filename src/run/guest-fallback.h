@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the agent would do, done by the guest agent alone (machine->by_qga): shares are mounted by a shell in the guest,
+ * the command runs by guest-exec, and its output comes at its end.
+ */
+#ifndef VMTEST_RUN_GUEST_FALLBACK_H
+#define VMTEST_RUN_GUEST_FALLBACK_H
+
+#include "config/target.h"
+#include "run/machine.h"
+#include "run/prepare.h"
+
+/* Mounts the shares. False when the deadline has passed or the run has ended. */
+bool guest_fallback_setup(struct machine *machine, const struct preparation *preparation, deadline_t deadline);
+
+/* Runs the command, and sets the verdict; false when the deadline has passed first. */
+bool guest_fallback_command(struct machine *machine, const struct target *target, deadline_t deadline);
+
+#endif
