@@ -95,6 +95,10 @@ void skeleton_root(const char *path);
 int skeleton_cover(const char *directory, const char *later, struct failure *failure);
 void skeleton_make_readonly(void);
 
+/* entropy.c */
+/* Gives the kernel entropy of the host's, so that nobody draws the numbers of another clone of the same machine. */
+void entropy_add(const unsigned char *bytes, size_t size);
+
 /* settle.c */
 /* Waits until the system has come up and is quiet, at most so long. For a child: it blocks. */
 void settle(uint32_t limit_msec);

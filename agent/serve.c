@@ -6,10 +6,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/random.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
@@ -106,27 +104,6 @@ static void send_exited(void) {
     send_frame(&writer);
 }
 
-/* Gives the kernel entropy that it counts, and has it draw from that at once (random(4)). */
-static void add_entropy(const unsigned char *bytes, size_t size) {
-    /* struct rand_pool_info ends in an array of words of no fixed length. */
-    uint32_t pool[2 + 64];
-    struct rand_pool_info info = {0};
-    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
-
-    if (size > sizeof(pool) - sizeof(info))
-        size = sizeof(pool) - sizeof(info);
-    info.entropy_count = (int)size * 8;
-    info.buf_size = (int)size;
-    memcpy(pool, &info, sizeof(info));
-    memcpy((unsigned char *)pool + sizeof(info), bytes, size);
-    if (fd < 0 || ioctl(fd, RNDADDENTROPY, pool) < 0)
-        log_line("adding entropy: %s", strerror(errno));
-    if (fd >= 0) {
-        (void)ioctl(fd, RNDRESEEDCRNG);
-        (void)close(fd);
-    }
-}
-
 static struct mount_entry entries[MAX_MOUNTS];
 
 /* Reads the part of SETUP that stands before the mounts, and acts on it. */
@@ -145,7 +122,7 @@ static void take_settings(struct wire_reader *reader, uint32_t *ret_root) {
         return;
     if (now.tv_sec != 0 && clock_settime(CLOCK_REALTIME, &now) < 0)
         log_line("setting the clock: %s", strerror(errno));
-    add_entropy(entropy, entropy_size);
+    entropy_add(entropy, entropy_size);
     if (hostname[0] && sethostname(hostname, strlen(hostname)) < 0)
         log_line("setting the host name: %s", strerror(errno));
 }

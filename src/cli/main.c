@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/cache.h"
 #include "cli/help.h"
 #include "cli/options.h"
 #include "config/config.h"
@@ -137,6 +138,15 @@ static int print_help(const struct options *options) {
     return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_STATUS_UNAVAILABLE : 0;
 }
 
+/* `vmtest cache ...`: a verb, since no option comes before it that asks for a guest. */
+static int run_cache(int argc, char **argv) {
+    _cleanup_error_ struct error *error = NULL;
+
+    start_log();
+    int status = cache_main(argc, argv, &error);
+    return error ? fail(error, status) : status;
+}
+
 int main(int argc, char **argv) {
     uint64_t start = clock_now();
     _cleanup_error_ struct error *error = NULL;
@@ -145,6 +155,8 @@ int main(int argc, char **argv) {
 
     open_standard_descriptors();
     (void)setlocale(LC_CTYPE, "");
+    if (argc > 1 && str_equal(argv[1], "cache"))
+        return run_cache(argc - 1, argv + 1);
     if (options_parse(argc, argv, &options, &error) < 0)
         return fail(error, EXIT_STATUS_USAGE);
     if (options.help || options.version)

@@ -11,6 +11,9 @@
 
 #define QEMU_IMG_TIMEOUT (60 * NSEC_PER_SEC)
 #define OUTPUT_LIMIT (1u << 20)
+#define SECTOR_SIZE 512
+/* What stands before the disk's signature and the table of partitions. */
+#define BOOT_CODE_SIZE 440
 /* Exit codes of `qemu-img check`: what it is about is damaged, or it could not be looked at. */
 #define CHECK_FAILED 1
 #define CHECK_CORRUPT 2
@@ -206,6 +209,47 @@ int image_probe(const struct image_request *request, struct image *ret_image, st
     if (r < 0)
         image_deinit(ret_image);
     return r;
+}
+
+/* Where the first sector of a disk lies in the image's own file; -1: it cannot be told. */
+static off_t find_first_sector(const char *path, const struct image *image, int stop_fd) {
+    _cleanup_subprocess_result_ struct subprocess_result result = {0};
+    _cleanup_strv_ struct strv argv = {0};
+    json_int_t offset = -1;
+
+    if (str_equal(image->format, "raw"))
+        return 0;
+    strv_append(&argv, "qemu-img");
+    strv_append(&argv, "map");
+    strv_append(&argv, "-U");
+    strv_append(&argv, "--output=json");
+    strv_append(&argv, "--max-length=512");
+    strv_append(&argv, "-f");
+    strv_append(&argv, image->format);
+    strv_append(&argv, path);
+    if (qemu_img(&argv, stop_fd, &result, NULL) < 0 || !succeeded(&result))
+        return -1;
+
+    json_t *map = json_loadb(result.output.data ? result.output.data : "", result.output.size, 0, NULL);
+    const json_t *first = json_array_get(map, 0);
+    if (json_integer_value(json_object_get(first, "depth")) == 0 && json_is_integer(json_object_get(first, "offset")))
+        offset = json_integer_value(json_object_get(first, "offset"));
+    json_decref(map);
+    return (off_t)offset;
+}
+
+bool image_lacks_boot_code(const char *path, const struct image *image, int stop_fd) {
+    unsigned char sector[SECTOR_SIZE];
+    off_t offset = find_first_sector(path, image, stop_fd);
+    _cleanup_close_ int fd = offset < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || pread(fd, sector, sizeof(sector), offset) != (ssize_t)sizeof(sector))
+        return false;
+    for (size_t i = 0; i < BOOT_CODE_SIZE; i++) {
+        if (sector[i] != 0)
+            return false;
+    }
+    return true;
 }
 
 int image_make_overlay(const char *directory, uint64_t virtual_size, int stop_fd, int *ret_fd,

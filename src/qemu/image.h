@@ -34,6 +34,12 @@ void image_deinit(struct image *image);
 #define _cleanup_image_ _cleanup_(image_deinit)
 
 /*
+ * Whether a BIOS cannot start anything from the image: its first sector holds no code. False as well where that cannot
+ * be told. `path` is the image's.
+ */
+bool image_lacks_boot_code(const char *path, const struct image *image, int stop_fd);
+
+/*
  * Makes an empty qcow2 file of that virtual size in `directory`, opens it read-write and unlinks it: it lives as long
  * as it is open.
  */

@@ -13,7 +13,7 @@ LOADER = "lib64/ld-linux-x86-64.so.2"
 COMMAND_LINE = "root=LABEL=root rw console=ttyS0"
 # What a kernel does at boot that costs seconds under emulation and that no test looks at.
 MINI_COMMAND_LINE = f"{COMMAND_LINE} edd=off nokaslr mitigations=off no_timer_check cryptomgr.notests"
-INITRAMFS_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "crc32c-intel"]
+INITRAMFS_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_generic"]
 MINI_MODULES = [*INITRAMFS_MODULES, "virtio_console", "virtio-rng", "9p", "9pnet_virtio", "overlay", "pvpanic-pci",
                 "pvpanic-mmio", "button", "evdev"]
 # What of Debian the mini images are made from: unpacking all of it would take most of their time.

@@ -43,7 +43,7 @@ static inline int remove_cache(void **state) {
 }
 
 static inline char *in_store(void *const *state, const char *key, const char *name) {
-    return xasprintf("%s/templates/%s%s%s", (const char *)*state, key, *name ? "/" : "", name);
+    return xasprintf("%s/templates%s%s%s%s", (const char *)*state, *key ? "/" : "", key, *name ? "/" : "", name);
 }
 
 /* A guest's memory: `data` bytes that are not zero from the second page on. */
