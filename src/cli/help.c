@@ -21,11 +21,12 @@ static const char usage[] = "Usage: vmtest [-c FILE] [-f REGEX] [OPTION]...\n"
                             "       vmtest -k KERNEL [OPTION]... COMMAND...\n"
                             "       vmtest -k KERNEL [OPTION]... -- PROGRAM ARGUMENT...\n"
                             "       vmtest -k KERNEL [OPTION]... -\n"
+                            "       vmtest -i IMAGE [OPTION]... COMMAND...\n"
                             "       vmtest cache list|clear|path|verify\n"
                             "\n"
                             "Run tests in virtual machines: the targets of a vmtest.toml, or one command in\n"
-                            "one kernel. The words of COMMAND go to the shell; behind '--', two or more words\n"
-                            "are run as they are; '-' is an interactive shell.\n";
+                            "one kernel or image. The words of COMMAND go to the shell; behind '--', two or\n"
+                            "more words are run as they are; '-' is an interactive shell.\n";
 
 static const char epilogue[] = "\n"
                                "Templates, which make the next run of the same machine fast:\n"

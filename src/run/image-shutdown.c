@@ -40,6 +40,8 @@ void image_shut_down(struct machine *machine) {
 
     if (!may_answer(machine))
         return;
+    if (machine->verdict == VERDICT_CANCELLED)
+        machine_notice(machine, "shutting the guest down, since its image is written to; stop once more to kill it");
     machine->closing = true;
     machine->ended = false; /* waiting goes on; the verdict stays as it is */
     ask_guest_agent(machine, button);

@@ -286,6 +286,9 @@ static void after_a_boot_of_the_host_all_is_hashed_once(void **state) {
     _cleanup_free_ char *path = in_store(state, KEY_A, "memory");
 
     publish(KEY_A, 70000);
+    flip(path, 5000);
+    assert_true(is_there(KEY_A)); /* it was made since the last boot */
+    flip(path, 5000);
     reboot(state);
     assert_true(is_there(KEY_A));
     flip(path, 5000);

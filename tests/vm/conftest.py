@@ -178,6 +178,12 @@ def environment():
     return {**env, key: value, "VMTEST_CACHE_DIR": f"{TOP}/build/vm-cache", "XDG_STATE_HOME": f"{TOP}/build/vm-state"}
 
 
+def cold(args):
+    """What goes in front of the arguments to have every machine booted."""
+    verb = args and os.fspath(args[0]) == "cache"
+    return ["--no-template"] if os.environ.get("VMTEST_COLD") and not verb else []
+
+
 @pytest.fixture(scope="session")
 def start(vmtest, environment):
     """start(args, ...) starts vmtest and returns the Popen object; env is added to the environment."""
@@ -185,7 +191,8 @@ def start(vmtest, environment):
     def start(args, cwd=None, env=None, program=None, prefix=(), **options):
         full = {**environment, **(env or {})}
         full = {key: value for key, value in full.items() if value is not None}
-        return subprocess.Popen([*prefix, program or vmtest, *map(os.fspath, args)], cwd=cwd or TOP, env=full,
+        argv = [program or vmtest, *cold(args), *map(os.fspath, args)]
+        return subprocess.Popen([*prefix, *argv], cwd=cwd or TOP, env=full,
                                 start_new_session=True, **options)
 
     return start

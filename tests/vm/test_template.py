@@ -11,6 +11,7 @@ import pytest
 
 from conftest import build_image, package_of, read_file, write_file
 
+pytestmark = pytest.mark.skipif(bool(os.environ.get("VMTEST_COLD")), reason="this pass is the one without templates")
 FROM_TEMPLATE = "===> Booting (from template)"
 
 
