@@ -104,24 +104,31 @@ static void send_exited(void) {
     send_frame(&writer);
 }
 
+static void set_clock(struct wire_reader *reader) {
+    struct timespec now;
+
+    now.tv_sec = (time_t)wire_get_u64(reader);
+    now.tv_nsec = (long)wire_get_u32(reader);
+    if (reader->failed || role == ROLE_SOCKET || now.tv_sec == 0)
+        return;
+    if (clock_settime(CLOCK_REALTIME, &now) < 0)
+        log_line("setting the clock: %s", strerror(errno));
+}
+
 static struct mount_entry entries[MAX_MOUNTS];
 
 /* Reads the part of SETUP that stands before the mounts, and acts on it. */
 static void take_settings(struct wire_reader *reader, uint32_t *ret_root) {
-    struct timespec now;
     const unsigned char *entropy;
     size_t entropy_size;
     char hostname[65];
 
-    now.tv_sec = (time_t)wire_get_u64(reader);
-    now.tv_nsec = (long)wire_get_u32(reader);
+    set_clock(reader);
     entropy = wire_get_bytes(reader, &entropy_size);
     wire_get_string(reader, hostname, sizeof(hostname));
     *ret_root = wire_get_u32(reader);
     if (reader->failed || role == ROLE_SOCKET)
         return;
-    if (now.tv_sec != 0 && clock_settime(CLOCK_REALTIME, &now) < 0)
-        log_line("setting the clock: %s", strerror(errno));
     entropy_add(entropy, entropy_size);
     if (hostname[0] && sethostname(hostname, strlen(hostname)) < 0)
         log_line("setting the host name: %s", strerror(errno));
@@ -312,6 +319,9 @@ static bool on_frame(const struct wire_frame *frame) {
         break;
     case WIRE_PING:
         on_ping(&reader);
+        break;
+    case WIRE_CLOCK:
+        set_clock(&reader);
         break;
     case WIRE_SYNC:
         on_sync();

@@ -263,6 +263,15 @@ void agent_client_sync(struct agent_client *client) {
     send_small(client, WIRE_SYNC, NULL, NULL, 0);
 }
 
+void agent_client_clock(struct agent_client *client) {
+    struct timespec now;
+    uint64_t seconds;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    seconds = (uint64_t)now.tv_sec;
+    send_small(client, WIRE_CLOCK, &seconds, (uint32_t[]){(uint32_t)now.tv_nsec}, 1);
+}
+
 void agent_client_settle(struct agent_client *client, uint32_t limit_msec) {
     send_small(client, WIRE_SETTLE, NULL, (uint32_t[]){limit_msec}, 1);
 }

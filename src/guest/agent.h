@@ -81,6 +81,8 @@ void agent_client_stdin(struct agent_client *client, const void *data, size_t si
 void agent_client_window(struct agent_client *client, unsigned rows, unsigned columns);
 void agent_client_ping(struct agent_client *client, uint64_t cookie);
 void agent_client_sync(struct agent_client *client);
+/* The host's wall clock of now. */
+void agent_client_clock(struct agent_client *client);
 void agent_client_settle(struct agent_client *client, uint32_t limit_msec);
 
 #endif

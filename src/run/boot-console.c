@@ -3,8 +3,12 @@
 
 #include "base/str.h"
 
-/* How much of the console's end is looked at. */
-#define TAIL_SIZE 8192u
+/*
+ * How much may follow a sign for it to count: firmware and shells go on with a few lines and a prompt, a panic with the
+ * processor's state. A boot that goes on after all writes more.
+ */
+#define REACH 1536u
+#define REACH_PANIC 8192u
 
 struct sign {
     const char *words;
@@ -26,7 +30,6 @@ static const struct sign ends[] = {
     {"grub rescue>", "the image's boot loader (GRUB) found no configuration and waits at its rescue prompt"},
     {"No DEFAULT or UI configuration directive found!", "the image's boot loader (SYSLINUX) found no configuration"},
     {"Could not find kernel image", "the image's boot loader (SYSLINUX) did not find the kernel that it is to boot"},
-    {"Kernel panic - not syncing", "the guest kernel panicked"},
     {"Dropping to a shell!", "the image's initramfs did not find its root file system and waits in a shell"},
     {"Entering emergency mode", "the image's initramfs waits in an emergency shell"},
     {"You are in emergency mode", "the system came up in emergency mode and waits in a shell"},
@@ -45,10 +48,12 @@ static const struct sign stations[] = {
                                "(boot_timeout), or install qemu-guest-agent in the image"},
 };
 
-static const char *tail_of(const char *text) {
+static const char panic_words[] = "Kernel panic - not syncing";
+
+static const char *tail_of(const char *text, size_t reach) {
     size_t size = strlen(text);
 
-    return size > TAIL_SIZE ? text + size - TAIL_SIZE : text;
+    return size > reach ? text + size - reach : text;
 }
 
 /* Where `words` stand last, or NULL. */
@@ -66,7 +71,9 @@ const char *boot_console_doom(const char *text) {
 
     if (!text)
         return NULL;
-    text = tail_of(text);
+    if (strstr(tail_of(text, REACH_PANIC), panic_words))
+        return "the guest kernel panicked";
+    text = tail_of(text, REACH);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         const char *found = find_last(text, ends[i].words);
 

@@ -113,12 +113,8 @@ static void ping(struct machine *machine, uint64_t patience) {
 static void judge_boot_console(struct machine *machine) {
     if (machine->qga_fd < 0 || machine_is_up(machine))
         return;
-    if (!machine->doomed && boot_console_doom(this_boot(machine))) {
-        log_debug("the console shows that the boot has come to its end");
-        machine->doomed = true;
-    }
-    if (machine->doomed)
-        machine->doom_due = deadline_in(panic_grace(machine));
+    machine->doomed = boot_console_doom(this_boot(machine)) != NULL;
+    machine->doom_due = machine->doomed ? deadline_in(panic_grace(machine)) : DEADLINE_NONE;
 }
 
 static void end_by_doom(struct machine *machine) {

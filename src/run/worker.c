@@ -28,6 +28,8 @@
 /* A clone that takes longer to set up is not worth waiting for. */
 #define CLONE_TIMEOUT_KVM (20 * NSEC_PER_SEC)
 #define CLONE_TIMEOUT_TCG (60 * NSEC_PER_SEC)
+#define CLOCK_ERROR (40 * NSEC_PER_MSEC)
+#define CLOCK_TRIES 10u
 #define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
 #define OUTPUT_CREDIT (1u << 20)
 
@@ -177,6 +179,26 @@ static void stage_boot(struct worker *worker) {
         end_by_boot_timeout(machine, timeout);
 }
 
+static bool has_ponged(const struct machine *machine) {
+    return machine->agent.pongs > machine->pongs_seen;
+}
+
+/*
+ * The clock of a clone, which has stood still since the template was made, to within CLOCK_ERROR: a clone that has just
+ * woken up may take long to hear the time, which the answer tells; then it is told again.
+ */
+static void adjust_clock(struct machine *machine) {
+    for (unsigned tries = 0; tries < CLOCK_TRIES && !machine->ended; tries++) {
+        uint64_t sent = clock_now();
+
+        machine->pongs_seen = machine->agent.pongs;
+        agent_client_clock(&machine->agent);
+        agent_client_ping(&machine->agent, sent);
+        if (machine_wait(machine, has_ponged, deadline_in(NSEC_PER_SEC)) && clock_now() - sent <= CLOCK_ERROR)
+            return;
+    }
+}
+
 /* The machine out of the template, set up. False when the template was of no use: the run boots cold then. */
 static bool stage_clone(struct worker *worker) {
     struct machine *machine = &worker->machine;
@@ -190,6 +212,8 @@ static bool stage_clone(struct worker *worker) {
         enter(worker, STAGE_SETUP, false);
         up = set_up(worker, deadline);
     }
+    if (up)
+        adjust_clock(machine);
     /* What the guest itself says it cannot do, or the user who has enough, is no fault of the template. */
     if (up || machine->agent.state == AGENT_FAILED || (machine->ended && machine->verdict == VERDICT_CANCELLED))
         return true;

@@ -47,6 +47,7 @@
  * PONG      u64 cookie of the PING
  * POWEROFF  (host) empty: sync the file systems, power off
  * SYNC      (host) empty: write everything back to the shares; answered by SYNCED (empty)
+ * CLOCK     (host) u64 wall clock seconds, u32 nanoseconds: as in SETUP, once more
  * SETTLE    (host) u32 milliseconds: load what shares need, and wait until the system has come up and is quiet, at most
  *           so long; answered by SETTLED (empty). Before SETUP, of an agent in a system of its own.
  * LOG       string: one line for debugging
@@ -72,6 +73,7 @@ enum wire_type {
     WIRE_SYNCED,
     WIRE_SETTLE,
     WIRE_SETTLED,
+    WIRE_CLOCK,
     WIRE_TYPE_END,
 };
 

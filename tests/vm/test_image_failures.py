@@ -115,7 +115,7 @@ class TestNotComingUp:
         assert "panicked" in result.err and "Kernel panic" in result.err, str(result)
 
     def test_no_guest_agent(self, run, image_of, project):
-        result = self.fails(run, image_of("mini-noagent"), project, "--boot-timeout", "40s", timeout=100)
+        result = self.fails(run, image_of("mini-noagent"), project, "--boot-timeout", "90s", timeout=150)
         assert result.status == 124, str(result)
         assert "install qemu-guest-agent" in result.err and "boot_timeout" in result.err, str(result)
         assert "login:" in result.err, str(result)
@@ -125,7 +125,7 @@ class TestNotComingUp:
                   "guest-exec", "switched off", "qemu-ga.conf", "/etc/sysconfig/qemu-ga")
 
     def test_something_that_boots_but_is_no_target(self, run, image_of, project):
-        result = self.fails(run, image_of("installer"), project, "--boot-timeout", "45s", timeout=100)
+        result = self.fails(run, image_of("installer"), project, "--boot-timeout", "60s", timeout=120)
         assert result.status == 124, str(result)
         assert "qemu-guest-agent" in result.err, str(result)
 
