@@ -140,9 +140,11 @@ static int walk_seek(const struct walk *walk, uint64_t offset, uint64_t *ret_sta
         return 0; /* no holes are told here */
     if (start < 0)
         return -errno;
+    if ((uint64_t)start < offset)
+        return 0; /* a device, which has no places to tell */
     *ret_start = (uint64_t)start / PAGE * PAGE;
     end = lseek(walk->from, start, SEEK_HOLE);
-    if (end >= 0 && (uint64_t)end < walk->size)
+    if (end > start && (uint64_t)end < walk->size)
         *ret_end = ((uint64_t)end + PAGE - 1) / PAGE * PAGE;
     if (*ret_end > walk->size)
         *ret_end = walk->size;

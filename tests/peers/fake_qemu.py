@@ -4,6 +4,7 @@
 passes, as a scenario tells it to.
 
 FAKE_QEMU_SCENARIO names the scenario; the word `fake=NAME` on the kernel's command line does so for one target.
+FAKE_QEMU_PLAN is a JSON object with what a scenario is to do otherwise than a good machine would: fake.plan.
 FAKE_QEMU_DIR is a directory for what the test wants to know:
 
     pid        our process id
@@ -17,287 +18,22 @@ alarm after two minutes keeps a failed test from leaving a process behind.
 """
 import os
 import random
-import select
 import signal
 import socket
 import struct
 import sys
-import threading
 import time
 
-(HELLO, SETUP, READY, FAILED, EXEC, STDOUT, STDERR, STDIN, CREDIT, WINDOW, SIGNAL, EXITED, PING, PONG, POWEROFF, LOG,
- SYNC, SYNCED) = range(1, 19)
-DATA_MAX = 64 << 10
-CREDIT_MAX = 1 << 20
-PANIC = b"[    4.2] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"
-DIRECTORY = os.environ.get("FAKE_QEMU_DIR")
+# The interpreter is started isolated, so that nothing of the user's gets in: not even this directory.
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
+import fake_image  # noqa: E402,F401: registers scenarios
+import fake_template  # noqa: E402,F401
+from fake_machine import (DATA_MAX, HELLO, PANIC, POWEROFF, READY, SCENARIOS, STDERR, STDOUT, SYNC, FAILED,  # noqa: E402
+                          Fake, exited, frame, hello, scenario, string)
+from fake_notes import fault, hang, is_told, note, wait_for  # noqa: E402
 
-def note(name, text=""):
-    path = f"{DIRECTORY}/{name}"
-    with open(path + ".new", "w") as file:
-        file.write(str(text))
-    os.rename(path + ".new", path)
-
-
-def wait_for(name):
-    while not os.path.exists(f"{DIRECTORY}/{name}"):
-        time.sleep(0.02)
-
-
-def fault(text):
-    with open(f"{DIRECTORY}/faults", "a") as file:
-        file.write(text + "\n")
-    os._exit(99)
-
-
-def hang():
-    while True:
-        time.sleep(60)
-
-
-def frame(kind, payload=b""):
-    return struct.pack("<II", len(payload), kind) + payload
-
-
-def string(text):
-    data = text if isinstance(text, bytes) else text.encode()
-    return struct.pack("<I", len(data)) + data
-
-
-def hello(version=1, release="6.1.0-fake", file_systems=("9p", "overlay")):
-    return frame(HELLO, struct.pack("<I", version) + string(release) + struct.pack("<I", len(file_systems))
-                 + b"".join(string(name) for name in file_systems))
-
-
-def exited(kind, status):
-    return frame(EXITED, struct.pack("<IIQQQ", kind, status, 1000, 2000, 3000))
-
-
-class Reader:
-    """A payload; a field that is not there is a fault of vmtest's."""
-
-    def __init__(self, what, payload):
-        self.what, self.payload, self.offset = what, payload, 0
-
-    def take(self, size):
-        if self.offset + size > len(self.payload):
-            fault(f"{self.what}: cut short")
-        self.offset += size
-        return self.payload[self.offset - size:self.offset]
-
-    def number(self, form):
-        return struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))[0]
-
-    def bytes(self):
-        return self.take(self.number("I"))
-
-    def list(self, entry):
-        return [entry() for _ in range(self.number("I"))]
-
-    def done(self):
-        if self.offset != len(self.payload):
-            fault(f"{self.what}: {len(self.payload) - self.offset} bytes too many")
-
-
-class Qmp:
-    """QEMU's monitor. Replies to each command from a thread, as QEMU does beside the guest."""
-
-    def __init__(self, sock):
-        self.sock = sock
-
-    def send(self, text):
-        try:
-            self.sock.sendall(text.encode() if isinstance(text, str) else text)
-        except OSError:
-            pass
-
-    def greet(self, major=7, minor=2, micro=19):
-        self.send('{"QMP": {"version": {"qemu": {"micro": %d, "minor": %d, "major": %d}, "package": ""}, '
-                  '"capabilities": ["oob"]}}\r\n' % (micro, minor, major))
-
-    def event(self, name, data="{}"):
-        self.send('{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "%s", "data": %s}\r\n' % (name, data))
-
-    def serve(self, reply='{"return": {}}\r\n'):
-        def run():
-            for line in self.sock.makefile("rb"):
-                if b'"execute"' not in line:
-                    fault(f"QMP: {line!r}")
-                self.send(reply)
-
-        threading.Thread(target=run, daemon=True).start()
-
-
-class Fake:
-    def __init__(self, argv):
-        self.argv = argv
-        descriptors = {}
-        for option, value in zip(argv, argv[1:]):
-            if option == "-chardev":
-                fields = dict(field.split("=", 1) for field in value.split(",") if "=" in field)
-                descriptors[fields["id"]] = int(fields["fd"])
-        self.qmp = Qmp(socket.socket(fileno=descriptors["qmp"]))
-        self.agent = socket.socket(fileno=descriptors["agent"])
-        self.console = socket.socket(fileno=descriptors["console"])
-        self.unread = b""
-        self.credit = 0
-        self.sent = 0
-        self.signals = []
-        self.command = []
-        self.environment = {}
-        self.mounts = []
-        self.answer_pings = True
-
-    def option(self, name):
-        return self.argv[self.argv.index(name) + 1]
-
-    # The agent's port.
-
-    def send(self, data):
-        """All of it, whatever vmtest does meanwhile; a vmtest that is gone ends nothing here."""
-        try:
-            self.agent.sendall(data)
-        except OSError:
-            hang()
-
-    def receive(self, timeout=None):
-        """The next frame as (type, payload), None when none comes within the time."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            if len(self.unread) >= 8:
-                size, kind = struct.unpack("<II", self.unread[:8])
-                if size > 4 << 20 or not 1 <= kind <= SYNCED:
-                    fault(f"a frame of type {kind} and {size} bytes")
-                if len(self.unread) >= 8 + size:
-                    payload, self.unread = self.unread[8:8 + size], self.unread[8 + size:]
-                    return kind, payload
-            left = None if end is None else max(0, end - time.monotonic())
-            if not select.select([self.agent], [], [], left)[0]:
-                return None
-            try:
-                data = self.agent.recv(1 << 16)
-            except OSError:
-                data = b""
-            if not data:
-                hang()
-            self.unread += data
-
-    def handle(self, kind, payload):
-        """What may come at any time; False for all else."""
-        reader = Reader(f"frame {kind}", payload)
-        if kind == PING:
-            cookie = reader.number("Q")
-            reader.done()
-            if self.answer_pings:
-                self.send(frame(PONG, struct.pack("<Q", cookie)))
-            note("pinged")
-        elif kind == CREDIT:
-            self.credit += reader.number("Q")
-            reader.done()
-            if self.credit > CREDIT_MAX:
-                fault(f"a credit of {self.credit} bytes is outstanding")
-        elif kind == SIGNAL:
-            self.signals.append(reader.number("I"))
-            reader.done()
-            note("signalled", " ".join(map(str, self.signals)))
-        else:
-            return False
-        return True
-
-    def expect(self, wanted, timeout=None):
-        """The payload of the next frame, which is of this type; None when the time runs out."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            got = self.receive(None if end is None else max(0, end - time.monotonic()))
-            if got is None:
-                return None
-            kind, payload = got
-            if kind == wanted:
-                return payload
-            if not self.handle(kind, payload):
-                fault(f"a frame of type {kind} where {wanted} was expected")
-
-    def listen(self, seconds):
-        """Handles frames for that long."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            got = self.receive(left)
-            if got and not self.handle(*got):
-                fault(f"a frame of type {got[0]} during the command")
-
-    def take_setup(self):
-        reader = Reader("setup", self.expect(SETUP))
-        if abs(reader.number("Q") - time.time()) > 600 or reader.number("I") >= 10**9:
-            fault("setup: the wall clock is wrong")
-        if len(reader.bytes()) < 16:
-            fault("setup: too little entropy")
-        reader.bytes()
-        if reader.number("I") > 2:
-            fault("setup: no such mode of the root")
-        self.mounts = reader.list(lambda: (reader.number("I"), reader.number("I"), reader.bytes(), reader.bytes(),
-                                           reader.bytes()))
-        reader.done()
-        if not self.mounts or self.mounts[0][0] != 0 or self.mounts[0][4] != b"/":
-            fault("setup: the first mount is not the root")
-
-    def take_exec(self):
-        reader = Reader("exec", self.expect(EXEC))
-        reader.number("I")
-        self.credit = reader.number("Q")
-        reader.number("I")
-        reader.number("I")
-        reader.bytes()
-        self.command = [word.decode() for word in reader.list(reader.bytes)]
-        self.environment = dict(word.partition(b"=")[::2] for word in reader.list(reader.bytes))
-        reader.done()
-        if self.credit > CREDIT_MAX:
-            fault(f"exec: a credit of {self.credit} bytes")
-
-    def output(self, kind, data):
-        """One frame of output, once there is credit for it."""
-        while self.credit < len(data):
-            note("waiting", self.sent)
-            if not self.handle(*self.receive()):
-                fault("an unexpected frame during the command")
-        self.credit -= len(data)
-        self.sent += len(data)
-        self.send(frame(kind, data))
-
-    # The stages, as a good guest passes them.
-
-    def greet(self):
-        self.qmp.greet()
-        self.qmp.serve()
-
-    def boot(self):
-        self.greet()
-        self.console.sendall(b"[    0.1] a fake kernel boots\r\n")
-        self.send(hello())
-
-    def set_up(self):
-        self.boot()
-        self.take_setup()
-        self.send(frame(READY))
-
-    def run(self):
-        self.set_up()
-        self.take_exec()
-        note("running")
-
-    def finish(self, status=0, kind=0):
-        self.send(exited(kind, status))
-        if self.expect(SYNC) is not None:
-            self.send(frame(SYNCED))
-        hang()
-
-
-SCENARIOS = {}
-
-
-def scenario(function):
-    SCENARIOS[function.__name__] = function
-    return function
 
 
 # How a command ends.
@@ -310,13 +46,8 @@ def passes(fake):
 
 @scenario
 def as_told(fake):
-    """The command says what happens: `exit N`, `signal N`, `hang`."""
     fake.run()
-    word, _, number = " ".join(fake.command).partition(" ")
-    if word == "hang":
-        note("hanging", os.getpid())
-        fake.expect(POWEROFF)
-    fake.finish(int(number or 0), 1 if word == "signal" else 0)
+    fake.obey()
 
 
 @scenario
@@ -452,8 +183,8 @@ def qmp_sends_events_in_between(fake):
     fake.qmp.greet()
     for byte in b'{"event": "RTC_CHANGE", "data": {"offset": 3, "qom-path": "/machine"}}\n':
         fake.qmp.send(bytes([byte]))
-    fake.qmp.serve('{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}\r\n'
-                   '{"return": {}}\r\n{"event": "VSERPORT_CHANGE", "data": {"open": true, "id": "x"}}\n')
+    fake.qmp.serve('{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}\r\n',
+                   '{"event": "VSERPORT_CHANGE", "data": {"open": true, "id": "x"}}\n')
     fake.send(hello())
     fake.take_setup()
     fake.qmp.event("BALLOON_CHANGE", '{"actual": 1}')
@@ -693,7 +424,7 @@ def panic_is_only_a_line(fake):
     fake.run()
     fake.console.sendall(PANIC)
     end = time.monotonic() + 20
-    while not os.path.exists(f"{DIRECTORY}/pinged") and time.monotonic() < end:
+    while not is_told("pinged") and time.monotonic() < end:
         fake.listen(0.1)
     fake.listen(4)
     fake.finish()
@@ -704,7 +435,7 @@ def main():
     note("pid", os.getpid())
     fake = Fake(sys.argv)
     name = os.environ["FAKE_QEMU_SCENARIO"]
-    for word in fake.option("-append").split():
+    for word in fake.option("-append").split() if "-append" in sys.argv else ():
         if word.startswith("fake="):
             name = word[len("fake="):]
     SCENARIOS[name](fake)

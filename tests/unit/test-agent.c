@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "wire/frame.h"
@@ -713,6 +714,55 @@ static void test_sync_is_answered_after_the_end(void **state) {
     host_stop(&host);
 }
 
+/* WIRE_EXEC_INHERIT: the agent's own environment, what the host gives in front of it, a login's where both are silent.
+ */
+static void test_environment_can_be_inherited(void **state) {
+    struct host host;
+    struct result result = {0};
+
+    (void)state;
+    assert_int_equal(setenv("VMTEST_INHERITED", "yes", 1), 0);
+    assert_int_equal(setenv("LC_ALL", "POSIX", 1), 0);
+    assert_int_equal(unsetenv("LOGNAME"), 0);
+    host_begin(&host);
+    host_shell(&host, WIRE_EXEC_SHELL | WIRE_EXEC_INHERIT, LOTS, "echo $VMTEST_INHERITED $LC_ALL $LOGNAME");
+    host_collect(&host, false, &result);
+    assert_memory_equal(result.out, "yes C root\n", result.out_size);
+    assert_int_equal(result.out_size, strlen("yes C root\n"));
+    host_stop(&host);
+}
+
+static void test_settling_is_bounded_and_answered(void **state) {
+    struct host host;
+
+    (void)state;
+    host_start(&host);
+    host_expect(&host, WIRE_HELLO);
+    host_send_u32s(&host, WIRE_SETTLE, (const uint32_t[]){1}, 1);
+    host_send_u64(&host, WIRE_PING, 5);
+    host_expect(&host, WIRE_PONG);
+    host_expect(&host, WIRE_SETTLED);
+    host_stop(&host);
+}
+
+/* Not in a system that is not the agent's to change: this process' own clock would jump. */
+static void test_clock_is_left_alone_by_an_agent_on_a_socket(void **state) {
+    unsigned char frame[64];
+    struct wire_writer writer;
+    struct host host;
+
+    (void)state;
+    host_begin(&host);
+    wire_begin(&writer, frame, sizeof(frame), WIRE_CLOCK);
+    wire_put_u64(&writer, 1);
+    wire_put_u32(&writer, 0);
+    host_send(&host, &writer);
+    host_send_u64(&host, WIRE_PING, 5);
+    host_expect(&host, WIRE_PONG);
+    assert_true(time(NULL) > 1000000000);
+    host_stop(&host);
+}
+
 static void test_second_command_is_refused(void **state) {
     static const char *const argv[] = {"true", NULL};
     static struct result result;
@@ -829,6 +879,9 @@ int main(void) {
         cmocka_unit_test_teardown(test_terminal_input_can_end, end_agent),
         cmocka_unit_test_teardown(test_terminal_output_outlives_the_command, end_agent),
         cmocka_unit_test_teardown(test_sync_is_answered_after_the_end, end_agent),
+        cmocka_unit_test_teardown(test_environment_can_be_inherited, end_agent),
+        cmocka_unit_test_teardown(test_settling_is_bounded_and_answered, end_agent),
+        cmocka_unit_test_teardown(test_clock_is_left_alone_by_an_agent_on_a_socket, end_agent),
         cmocka_unit_test_teardown(test_second_command_is_refused, end_agent),
         cmocka_unit_test_teardown(test_frames_may_come_byte_by_byte, end_agent),
         cmocka_unit_test_teardown(test_garbage_ends_the_agent, end_agent),

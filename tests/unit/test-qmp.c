@@ -189,6 +189,82 @@ static void a_long_line_within_the_limit_is_taken(void **state) {
     qmp_deinit(&qmp);
 }
 
+static void the_reply_to_a_command_is_known_by_its_id(void **state) {
+    _cleanup_buffer_ struct buffer out = {0};
+    struct qmp qmp = {0};
+
+    qmp_execute(&qmp, &out, "stop", NULL);
+    assert_string_equal(out.data, "{\"execute\":\"stop\",\"id\":1}\n");
+    assert_false(qmp.answered);
+    feed(&qmp, "{\"return\": {}}\n{\"return\": {}, \"id\": 7}\n{\"return\": {}, \"id\": \"1\"}\n");
+    assert_false(qmp.answered);
+    feed(&qmp, "{\"return\": {}, \"id\": 1}\n");
+    assert_true(qmp.answered);
+    assert_null(qmp.failure);
+
+    buffer_consume(&out, out.size);
+    qmp_execute(&qmp, &out, "getfd", json_pack("{s:s}", "fdname", "a\"b"));
+    assert_string_equal(out.data, "{\"execute\":\"getfd\",\"id\":2,\"arguments\":{\"fdname\":\"a\\\"b\"}}\n");
+    assert_false(qmp.answered);
+    feed(&qmp, "{\"id\": 2, \"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}}\n");
+    assert_true(qmp.answered);
+    assert_string_equal(qmp.failure, "no");
+    qmp_execute(&qmp, &out, "cont", NULL);
+    assert_null(qmp.failure); /* what came before is forgotten */
+    qmp_deinit(&qmp);
+}
+
+static void the_guest_agents_port_is_told_from_others(void **state) {
+    struct qmp qmp = {0};
+
+    feed(&qmp, "{\"event\": \"VSERPORT_CHANGE\", \"data\": {\"open\": true, \"id\": \"agent\"}}\n");
+    assert_false(qmp.qga_open);
+    feed(&qmp, "{\"event\": \"VSERPORT_CHANGE\", \"data\": {\"open\": true, \"id\": \"" QMP_QGA_ID "\"}}\n");
+    assert_true(qmp.qga_open);
+    feed(&qmp, "{\"event\": \"VSERPORT_CHANGE\", \"data\": {\"open\": false, \"id\": \"" QMP_QGA_ID "\"}}\n");
+    assert_false(qmp.qga_open);
+    assert_int_equal(qmp.qga_opened, 1);
+    feed(&qmp, "{\"event\": \"VSERPORT_CHANGE\"}\n{\"event\": \"VSERPORT_CHANGE\", \"data\": 5}\n");
+    assert_false(qmp.qga_open);
+    qmp_deinit(&qmp);
+}
+
+static void reboots_of_the_guest_are_counted(void **state) {
+    struct qmp qmp = {0};
+
+    feed(&qmp, "{\"event\": \"RESET\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\n");
+    feed(&qmp, "{\"event\": \"RESET\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-system-reset\"}}\n");
+    assert_int_equal(qmp.resets, 1);
+    qmp_deinit(&qmp);
+}
+
+#define IO_ERROR(action, nospace, reason)                                                                              \
+    "{\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"device\": \"\", \"node-name\": \"disk\", \"operation\": \"write\", " \
+    "\"action\": \"" action "\", \"nospace\": " nospace ", \"reason\": \"" reason "\"}}\n"
+
+static void the_first_error_of_a_disk_is_kept(void **state) {
+    struct qmp qmp = {0};
+
+    feed(&qmp, IO_ERROR("ignore", "false", "passed over"));
+    assert_null(qmp.io_error);
+    feed(&qmp, IO_ERROR("stop", "true", "No space left on device"));
+    feed(&qmp, IO_ERROR("report", "false", "Input/output error"));
+    assert_string_equal(qmp.io_error, "No space left on device");
+    assert_true(qmp.no_space);
+    qmp_deinit(&qmp);
+}
+
+static void the_last_state_of_a_migration_counts(void **state) {
+    struct qmp qmp = {0};
+
+    feed(&qmp, "{\"event\": \"MIGRATION\", \"data\": {\"status\": \"active\"}}\n");
+    feed(&qmp, "{\"event\": \"MIGRATION\", \"data\": {\"status\": \"completed\"}}\n");
+    assert_string_equal(qmp.migration, "completed");
+    feed(&qmp, "{\"event\": \"MIGRATION\"}\n");
+    assert_string_equal(qmp.migration, "unknown");
+    qmp_deinit(&qmp);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_greeting_tells_the_version),
@@ -203,6 +279,11 @@ int main(void) {
         cmocka_unit_test(nesting_without_end_is_refused),
         cmocka_unit_test(a_line_that_never_ends_is_refused),
         cmocka_unit_test(a_long_line_within_the_limit_is_taken),
+        cmocka_unit_test(the_reply_to_a_command_is_known_by_its_id),
+        cmocka_unit_test(the_guest_agents_port_is_told_from_others),
+        cmocka_unit_test(reboots_of_the_guest_are_counted),
+        cmocka_unit_test(the_first_error_of_a_disk_is_kept),
+        cmocka_unit_test(the_last_state_of_a_migration_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ class TestKernelClones:
         for i in range(4):
             write_file(f"{project}/shared", f"as of run {i}\n")
             before = time.time()
-            result = run(["-k", kernels, self.SCRIPT], cwd=project,
+            result = run(["-k", kernels, "--memory", "1G", self.SCRIPT], cwd=project,
                          env={**cache.env, "VMTEST_TEST_SECRET": f"secret-of-run-{i}"})
             result.between = before, time.time()
             result.lines = result.out.splitlines()
