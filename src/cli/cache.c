@@ -353,13 +353,17 @@ static const struct cache_verb {
     {"verify", false, false, run_verify},
 };
 
-/* The value of --format at argv[*i], or NULL when that is something else. */
-static const char *format_value(int argc, char *const argv[], int *i) {
-    const char *value = str_skip_prefix(argv[*i], "--format");
+/* Takes the format from `--format=FORMAT`, or from `next` behind a `--format`; *ret_taken then says so. */
+static int parse_format(const char *value, const char *next, bool *ret_taken, int *ret_format,
+                        struct error **ret_error) {
+    const char *format = *value == '=' ? value + 1 : next;
 
-    if (value && *value == '=')
-        return value + 1;
-    return value && *value == '\0' ? (*i + 1 < argc ? argv[++*i] : "") : NULL;
+    if (!str_equal(format, "terminal") && !str_equal(format, "json"))
+        return error_new(ret_error, EINVAL, "cache list: '%s' is not a format; write terminal or json",
+                         format ? format : "");
+    *ret_taken = *value != '=';
+    *ret_format = str_equal(format, "json") ? FORMAT_JSON : FORMAT_TERMINAL;
+    return 0;
 }
 
 static int parse(const struct cache_verb *verb, int argc, char *const argv[], struct cache_options *options,
@@ -367,21 +371,25 @@ static int parse(const struct cache_verb *verb, int argc, char *const argv[], st
     bool words_only = false;
 
     for (int i = 0; i < argc; i++) {
-        const char *format = words_only || !verb->takes_format ? NULL : format_value(argc, argv, &i);
+        const char *word = argv[i];
+        const char *format = words_only || !verb->takes_format ? NULL : str_skip_prefix(word, "--format");
+        bool next_taken = false;
 
-        if (format && !str_equal(format, "terminal") && !str_equal(format, "json"))
-            return error_new(ret_error, EINVAL, "cache %s: '%s' is not a format; write terminal or json", verb->name,
-                             format);
-        if (format)
-            options->format = str_equal(format, "json") ? FORMAT_JSON : FORMAT_TERMINAL;
-        else if (!words_only && str_equal(argv[i], "--"))
+        if (format && (*format == '=' || *format == '\0')) {
+            int r = parse_format(format, i + 1 < argc ? argv[i + 1] : NULL, &next_taken, &options->format, ret_error);
+
+            if (r < 0)
+                return r;
+            i += next_taken;
+        } else if (!words_only && str_equal(word, "--")) {
             words_only = true;
-        else if (!words_only && argv[i][0] == '-')
-            return error_new(ret_error, EINVAL, "cache %s: there is no option '%s' here", verb->name, argv[i]);
-        else if (!verb->takes_name || options->name)
-            return error_new(ret_error, EINVAL, "cache %s: '%s' is too much", verb->name, argv[i]);
-        else
-            options->name = argv[i];
+        } else if (!words_only && word[0] == '-') {
+            return error_new(ret_error, EINVAL, "cache %s: there is no option '%s' here", verb->name, word);
+        } else if (!verb->takes_name || options->name) {
+            return error_new(ret_error, EINVAL, "cache %s: '%s' is too much", verb->name, word);
+        } else {
+            options->name = word;
+        }
     }
     if (options->name && !*options->name)
         return error_new(ret_error, EINVAL, "cache %s: the name is empty", verb->name);

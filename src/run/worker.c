@@ -159,10 +159,8 @@ static bool set_up(struct worker *worker, deadline_t deadline) {
     return !machine->ended;
 }
 
-static void stage_boot(struct worker *worker) {
+static void stage_boot(struct worker *worker, deadline_t deadline) {
     struct machine *machine = &worker->machine;
-    uint64_t timeout = boot_timeout(worker);
-    deadline_t deadline = deadline_in(timeout);
     bool up;
 
     if (machine->ended)
@@ -176,7 +174,7 @@ static void stage_boot(struct worker *worker) {
         up = set_up(worker, deadline);
     }
     if (!up)
-        end_by_boot_timeout(machine, timeout);
+        end_by_boot_timeout(machine, boot_timeout(worker));
 }
 
 static bool has_ponged(const struct machine *machine) {
@@ -200,9 +198,10 @@ static void adjust_clock(struct machine *machine) {
 }
 
 /* The machine out of the template, set up. False when the template was of no use: the run boots cold then. */
-static bool stage_clone(struct worker *worker) {
+static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
     struct machine *machine = &worker->machine;
-    deadline_t deadline = deadline_in(machine->accel == ACCEL_KVM ? CLONE_TIMEOUT_KVM : CLONE_TIMEOUT_TCG);
+    uint64_t patience = machine->accel == ACCEL_KVM ? CLONE_TIMEOUT_KVM : CLONE_TIMEOUT_TCG;
+    deadline_t deadline = deadline_earlier(boot_deadline, deadline_in(patience));
     bool up = false;
 
     if (machine->ended)
@@ -214,8 +213,11 @@ static bool stage_clone(struct worker *worker) {
     }
     if (up)
         adjust_clock(machine);
+    else if (!machine->ended && deadline_passed(boot_deadline))
+        end_by_boot_timeout(machine, boot_timeout(worker));
     /* What the guest itself says it cannot do, or the user who has enough, is no fault of the template. */
-    if (up || machine->agent.state == AGENT_FAILED || (machine->ended && machine->verdict == VERDICT_CANCELLED))
+    if (up || machine->agent.state == AGENT_FAILED ||
+        (machine->ended && (machine->verdict == VERDICT_CANCELLED || machine->verdict == VERDICT_TIMEOUT)))
         return true;
     log_debug("the clone failed: %s", machine->ended ? machine->reason : "out of time");
     (void)qemu_process_kill(&machine->qemu);
@@ -235,16 +237,17 @@ static bool emulator_failed(const struct machine *machine) {
 /* Launches and boots; a second time, and no third, when the emulator has failed. */
 static void stage_machine(struct worker *worker) {
     struct machine *machine = &worker->machine;
+    deadline_t deadline = deadline_in(boot_timeout(worker));
 
     if (!machine->ended)
         template_run_begin(&worker->template, worker->target, &worker->preparation, machine_notice, machine);
     if (worker->template.found) {
-        if (stage_clone(worker))
+        if (stage_clone(worker, deadline))
             return;
         template_run_reject(&worker->template);
     }
     stage_launch(worker);
-    stage_boot(worker);
+    stage_boot(worker, deadline);
     if (!emulator_failed(machine))
         return;
 
@@ -253,7 +256,7 @@ static void stage_machine(struct worker *worker) {
     machine_reset(machine);
     template_run_end(&worker->template); /* its memory has been used */
     stage_launch(worker);
-    stage_boot(worker);
+    stage_boot(worker, deadline);
 }
 
 static int send_exec(struct worker *worker, struct error **ret_error) {

@@ -163,7 +163,7 @@ int store_limit_setting(bool *ret_set, uint64_t *ret_limit, struct error **ret_e
 
 int store_limit(int store_fd, uint64_t *ret_limit, struct error **ret_error) {
     _cleanup_strv_ struct strv keys = {0};
-    struct statvfs system;
+    struct statvfs system = {0};
     uint64_t taken = 0;
     bool set;
     int r = store_limit_setting(&set, ret_limit, ret_error);

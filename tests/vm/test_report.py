@@ -39,7 +39,7 @@ class TestPassAndFail:
 
     def test_output_that_is_no_terminal_is_plain_and_complete(self, result):
         before, after = "=> one that fails\n", ["to stdout\nto stderr\n", "to stderr\nto stdout\n"]
-        text = without_console(result.out)
+        text = without_console(result.out).replace(" (from template)", "")
         first, second = text.split(before)
         assert first == ("=> one that passes\n===> Booting\n===> Setting up VM\n===> Running command\n"
                          "first\nby process substitution\nPASS\n"), str(result)
