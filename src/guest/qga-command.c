@@ -64,7 +64,7 @@ void qga_osinfo_deinit(struct qga_osinfo *osinfo) {
 }
 
 int qga_parse_osinfo(const json_t *reply, struct qga_osinfo *ret, struct error **ret_error) {
-    _cleanup_qga_osinfo_ struct qga_osinfo osinfo = {0};
+    struct qga_osinfo osinfo = {0};
     const struct {
         const char *key;
         char **value;
@@ -82,12 +82,13 @@ int qga_parse_osinfo(const json_t *reply, struct qga_osinfo *ret, struct error *
 
         if (!value)
             continue;
-        if (!json_is_string(value))
+        if (!json_is_string(value)) {
+            qga_osinfo_deinit(&osinfo);
             return error_new(ret_error, EPROTO, "the QEMU guest agent told '%s', but no string", fields[i].key);
+        }
         *fields[i].value = xstrdup(json_string_value(value));
     }
     *ret = osinfo;
-    osinfo = (struct qga_osinfo){0};
     return 0;
 }
 
@@ -192,7 +193,8 @@ static int take_data(const json_t *reply, const char *key, struct buffer *ret, s
 
 /* How the process ended. A signal counts more than an exit code; signal 0 is none. */
 static int take_end(const json_t *reply, struct qga_exec_status *status, struct error **ret_error) {
-    bool has_code, has_signal;
+    bool has_code = false;
+    bool has_signal = false;
     int code = 0;
     int number = 0;
     int r = take_number(reply, "exitcode", &has_code, &code, ret_error);
