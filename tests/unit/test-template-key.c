@@ -355,7 +355,7 @@ static void the_order_of_a_directory_does_not_count(void **state) {
     char *identities[2];
 
     if (!path_is_directory("/dev/shm"))
-        skip();
+        return;
     for (unsigned i = 0; i < 2; i++) {
         assert_non_null(mkdtemp(paths[i]));
         for (unsigned j = 0; j < 4; j++) {
