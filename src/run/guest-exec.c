@@ -3,6 +3,9 @@
 
 #include "base/log.h"
 
+/* As machine-judge.c has it for vmtest's own agent. */
+#define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
+#define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
 #define SYNC_WAIT (NSEC_PER_SEC / 4)
 #define STATUS_WAIT (4 * NSEC_PER_MSEC)
 #define STATUS_WAIT_MAX (NSEC_PER_SEC / 4)
@@ -17,8 +20,8 @@ static bool is_synced(const struct machine *machine) {
     return machine->qga.synced;
 }
 
-static bool is_answered(const struct machine *machine) {
-    return qga_answered(&machine->qga);
+static bool is_answered_or_gone(const struct machine *machine) {
+    return qga_answered(&machine->qga) || guest_agent_is_gone(machine);
 }
 
 static bool never(const struct machine *machine) {
@@ -37,6 +40,7 @@ bool guest_agent_connect(struct machine *machine, deadline_t deadline) {
     for (;;) {
         if (!machine_wait(machine, is_open, deadline))
             return false;
+        machine->qga_talking = machine->qmp.qga_opened;
         log_debug("guest agent: asking for %llu", (unsigned long long)id);
         qga_sync(&machine->qga, id++);
         if (machine_wait(machine, is_synced, deadline_earlier(deadline, deadline_in(wait))))
@@ -49,7 +53,11 @@ bool guest_agent_connect(struct machine *machine, deadline_t deadline) {
 
 bool guest_agent_call(struct machine *machine, const char *command, json_t *arguments, deadline_t deadline) {
     qga_request(&machine->qga, command, arguments);
-    return machine_wait(machine, is_answered, deadline);
+    return machine_wait(machine, is_answered_or_gone, deadline) && qga_answered(&machine->qga);
+}
+
+bool guest_agent_is_gone(const struct machine *machine) {
+    return !machine->qmp.qga_open || machine->qmp.qga_opened != machine->qga_talking;
 }
 
 /* Starts the program; its process id is the guest's. */
@@ -78,11 +86,16 @@ static enum guest_exec_result start(struct machine *machine, const struct guest_
 static enum guest_exec_result ask(struct machine *machine, int64_t pid, deadline_t deadline,
                                   struct qga_exec_status *ret_status) {
     _cleanup_error_ struct error *error = NULL;
+    deadline_t patience = deadline_in(machine->accel == ACCEL_KVM ? LOST_AFTER_KVM : LOST_AFTER_TCG);
 
-    if (!guest_agent_call(machine, "guest-exec-status", qga_exec_status_arguments(pid), deadline))
+    if (!guest_agent_call(machine, "guest-exec-status", qga_exec_status_arguments(pid),
+                          deadline_earlier(deadline, patience))) {
+        if (!machine->ended && !guest_agent_is_gone(machine) && !deadline_passed(deadline) && machine->by_qga)
+            machine_end(machine, VERDICT_LOST, 0, "the guest agent no longer answers");
         return GUEST_EXEC_NO_ANSWER;
+    }
     if (machine->qga.error)
-        return GUEST_EXEC_REFUSED;
+        return GUEST_EXEC_FORGOTTEN;
     if (qga_parse_exec_status(machine->qga.reply, ret_status, &error) == 0)
         return GUEST_EXEC_EXITED;
     machine_end(machine, VERDICT_LOST, 0, "%s", error_message(error));

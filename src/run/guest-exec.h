@@ -12,7 +12,13 @@
 /* Waits for the guest agent to open its port, and for an answer that is not a stale one. */
 bool guest_agent_connect(struct machine *machine, deadline_t deadline);
 
-/* Sends a request (`arguments` are stolen) and waits for its answer, in machine->qga. */
+/* Whether the guest agent that was connected to is there no more: it or the system was started anew. */
+bool guest_agent_is_gone(const struct machine *machine);
+
+/*
+ * Sends a request (`arguments` are stolen) and waits for its answer, in machine->qga. False as well when the guest
+ * agent is gone.
+ */
 bool guest_agent_call(struct machine *machine, const char *command, json_t *arguments, deadline_t deadline);
 
 /* What a program in the guest is started with. */
@@ -24,10 +30,11 @@ struct guest_program {
 };
 
 enum guest_exec_result {
-    GUEST_EXEC_EXITED,   /* status is filled, to be released by the caller */
-    GUEST_EXEC_REFUSED,  /* the guest agent did not start it, or lost it; machine->qga.error says why */
-    GUEST_EXEC_STOPPED,  /* `stop` said so */
-    GUEST_EXEC_NO_ANSWER /* the deadline has passed, or the run has ended */
+    GUEST_EXEC_EXITED,    /* status is filled, to be released by the caller */
+    GUEST_EXEC_REFUSED,   /* the guest agent did not start it; machine->qga.error says why */
+    GUEST_EXEC_FORGOTTEN, /* it was started, and the guest agent does not know any more how it ended; as above */
+    GUEST_EXEC_STOPPED,   /* `stop` said so */
+    GUEST_EXEC_NO_ANSWER  /* the deadline has passed, the guest agent is gone, or the run has ended */
 };
 
 /*

@@ -44,7 +44,7 @@ static bool mount_one(struct machine *machine, const struct agent_mount *mount, 
     strv_append(&arguments, mount->path);
     strv_append(&arguments, mount->writable ? "rw" : "ro");
     result = guest_exec_run(machine, &program, NULL, deadline, &status);
-    if (result == GUEST_EXEC_REFUSED)
+    if (result == GUEST_EXEC_REFUSED || result == GUEST_EXEC_FORGOTTEN)
         machine_end(machine, VERDICT_ERROR, 0,
                     "mounting %s in the guest failed (%s); a guest without a shell can run with share = \"none\"",
                     mount->path, machine->qga.error);
@@ -100,6 +100,13 @@ static void end_by_status(struct machine *machine, const struct qga_exec_status 
         machine_end(machine, VERDICT_PASS, 0, "%s", "");
 }
 
+/* Nobody can tell how the command ended. */
+static void end_by_loss(struct machine *machine) {
+    machine_end(machine, VERDICT_LOST, 0,
+                "the guest agent, which ran the command, was restarted: how the command "
+                "ended is not known");
+}
+
 /* As our agent says it: to standard error, and with the shell's code. */
 static void end_by_refusal(struct machine *machine) {
     _cleanup_free_ char *line = xasprintf("vmtest: %s\n", machine->qga.error);
@@ -142,6 +149,8 @@ bool guest_fallback_command(struct machine *machine, const struct target *target
         end_by_status(machine, &status);
     else if (result == GUEST_EXEC_REFUSED)
         end_by_refusal(machine);
+    else if (result == GUEST_EXEC_FORGOTTEN || guest_agent_is_gone(machine))
+        end_by_loss(machine);
     qga_exec_status_deinit(&status);
     return machine->ended;
 }

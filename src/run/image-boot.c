@@ -137,6 +137,10 @@ static enum start_result start_agent(struct machine *machine, const char *place,
     case GUEST_EXEC_EXITED:
         result = judge_start(&status, reason);
         break;
+    case GUEST_EXEC_FORGOTTEN:
+        set_reason(reason, xstrdup(machine->qga.error));
+        result = START_NEXT;
+        break;
     case GUEST_EXEC_REFUSED:
         set_reason(reason, xstrdup(machine->qga.error));
         result = START_NEVER;
@@ -157,12 +161,15 @@ static void fall_back(struct machine *machine, const char *reason) {
     machine->by_qga = true;
 }
 
-bool image_boot(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                deadline_t deadline) {
+static bool is_up_or_gone(const struct machine *machine) {
+    return said_hello(machine) || guest_agent_is_gone(machine);
+}
+
+/* One conversation with the guest agent. False when it did not come to its end. */
+static bool converse(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
     _cleanup_free_ char *reason = NULL;
     enum start_result result = START_NEXT;
 
-    (void)target;
     if (!guest_agent_connect(machine, deadline) || !check_commands(machine, deadline) ||
         !learn_system(machine, preparation->arch, deadline, &reason))
         return false;
@@ -175,7 +182,16 @@ bool image_boot(struct machine *machine, const struct target *target, const stru
     if (result == START_ENDED)
         return false;
     if (result == START_DONE)
-        return machine_wait(machine, said_hello, deadline);
+        return machine_wait(machine, is_up_or_gone, deadline) && said_hello(machine);
     fall_back(machine, reason ? reason : "it could not be started");
+    return true;
+}
+
+bool image_boot(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+    while (!converse(machine, preparation, deadline)) {
+        if (machine->ended || deadline_passed(deadline))
+            return false;
+        log_debug("the guest agent, or the system, was started anew");
+    }
     return true;
 }

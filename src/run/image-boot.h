@@ -9,10 +9,10 @@
 
 /*
  * Waits for the guest agent and has it start vmtest's agent, which has said hello then; or, where that cannot be,
- * decides that the guest agent runs the command (machine->by_qga) and says why in a notice. False when the deadline has
+ * decides that the guest agent runs the command (machine->by_qga) and says why in a notice. It begins anew when the
+ * system reboots on the way. False when the deadline has
  * passed first or the run has ended.
  */
-bool image_boot(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                deadline_t deadline);
+bool image_boot(struct machine *machine, const struct preparation *preparation, deadline_t deadline);
 
 #endif

@@ -125,6 +125,9 @@ static void end_by_doom(struct machine *machine) {
 }
 
 char *machine_likely_reason(const struct machine *machine) {
+    if (machine->qga_answers > 0)
+        return xstrdup("its guest agent answers, but vmtest's agent, which it starts, did not come up; give it more "
+                       "time (boot_timeout)");
     return boot_console_guess(this_boot(machine), machine->qmp.qga_opened > 0);
 }
 

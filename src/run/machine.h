@@ -34,6 +34,7 @@ struct machine {
     struct qga qga;
     bool windows;              /* the guest agent says so */
     bool by_qga;               /* there is no agent of ours: the guest agent runs the command */
+    unsigned qga_talking;      /* which opening of its port the guest agent is talked to since */
     uint64_t qga_answers;      /* how many requests it has answered */
     unsigned resets_taken;     /* reboots that have been judged */
     bool closing;              /* the verdict is known, and the guest is being shut down */

@@ -75,6 +75,20 @@ static int prepare_firmware(const struct target *target, struct preparation *pre
     return r;
 }
 
+int prepare_anew(const struct target *target, struct preparation *preparation, struct error **ret_error) {
+    int r = 0;
+
+    if (preparation->overlay_fd >= 0) {
+        preparation->overlay_fd = fd_close(preparation->overlay_fd);
+        r = make_overlay(preparation, ret_error);
+    }
+    if (r == 0 && target->uefi && preparation->vars_fd >= 0) {
+        preparation->vars_fd = fd_close(preparation->vars_fd);
+        r = copy_variables(preparation, ret_error);
+    }
+    return r;
+}
+
 int prepare_image(const struct target *target, struct preparation *preparation, struct error **ret_error) {
     int r = prepare_firmware(target, preparation, ret_error);
 

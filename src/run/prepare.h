@@ -55,6 +55,8 @@ int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *c
 #define PREPARATION_EMPTY                                                                                              \
     ((struct preparation){                                                                                             \
         .stop_fd = -1, .kernel_fd = -1, .initrd_fd = -1, .overlay_fd = -1, .persist_fd = -1, .vars_fd = -1})
+/* For a second machine of the same run: files that the first one may have written to are made anew. */
+int prepare_anew(const struct target *target, struct preparation *preparation, struct error **ret_error) _must_check_;
 void preparation_deinit(struct preparation *preparation);
 #define _cleanup_preparation_ _cleanup_(preparation_deinit)
 

@@ -159,16 +159,24 @@ static bool set_up(struct worker *worker, deadline_t deadline) {
     return !machine->ended;
 }
 
+/* Makes the template if there is one to be made. Returns the deadline of the boot, which is not charged for that. */
+static deadline_t freeze(struct worker *worker, deadline_t deadline) {
+    uint64_t begin = clock_now();
+
+    template_run_freeze(&worker->template, &worker->machine, worker->target, worker->preparation.overlay_fd);
+    return deadline + (clock_now() - begin);
+}
+
 static void stage_boot(struct worker *worker, deadline_t deadline) {
     struct machine *machine = &worker->machine;
     bool up;
 
     if (machine->ended)
         return;
-    up = worker->target->image ? image_boot(machine, worker->target, &worker->preparation, deadline)
+    up = worker->target->image ? image_boot(machine, &worker->preparation, deadline)
                                : machine_wait(machine, said_hello, deadline);
     if (up)
-        template_run_freeze(&worker->template, machine, worker->target, worker->preparation.overlay_fd);
+        deadline = freeze(worker, deadline);
     if (up && !machine->ended) {
         enter(worker, STAGE_SETUP, false);
         up = set_up(worker, deadline);
@@ -197,6 +205,17 @@ static void adjust_clock(struct machine *machine) {
     }
 }
 
+/* Another machine in place of one that has failed; what that has written to its disk is not for this one. */
+static void begin_anew(struct worker *worker) {
+    _cleanup_error_ struct error *error = NULL;
+    struct machine *machine = &worker->machine;
+
+    (void)qemu_process_kill(&machine->qemu);
+    machine_reset(machine);
+    if (prepare_anew(worker->target, &worker->preparation, &error) < 0)
+        end_by_error(machine, error);
+}
+
 /* The machine out of the template, set up. False when the template was of no use: the run boots cold then. */
 static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
     struct machine *machine = &worker->machine;
@@ -216,12 +235,13 @@ static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
     else if (!machine->ended && deadline_passed(boot_deadline))
         end_by_boot_timeout(machine, boot_timeout(worker));
     /* What the guest itself says it cannot do, or the user who has enough, is no fault of the template. */
-    if (up || machine->agent.state == AGENT_FAILED ||
-        (machine->ended && (machine->verdict == VERDICT_CANCELLED || machine->verdict == VERDICT_TIMEOUT)))
+    if (up || machine->agent.state == AGENT_FAILED || (machine->ended && machine->verdict == VERDICT_CANCELLED))
         return true;
     log_debug("the clone failed: %s", machine->ended ? machine->reason : "out of time");
-    (void)qemu_process_kill(&machine->qemu);
-    machine_reset(machine);
+    template_run_reject(&worker->template);
+    if (machine->ended && machine->verdict == VERDICT_TIMEOUT)
+        return true;
+    begin_anew(worker);
     return false;
 }
 
@@ -241,11 +261,8 @@ static void stage_machine(struct worker *worker) {
 
     if (!machine->ended)
         template_run_begin(&worker->template, worker->target, &worker->preparation, machine_notice, machine);
-    if (worker->template.found) {
-        if (stage_clone(worker, deadline))
-            return;
-        template_run_reject(&worker->template);
-    }
+    if (worker->template.found && stage_clone(worker, deadline))
+        return;
     stage_launch(worker);
     stage_boot(worker, deadline);
     if (!emulator_failed(machine))
@@ -253,7 +270,7 @@ static void stage_machine(struct worker *worker) {
 
     _cleanup_free_ char *line = xasprintf("%s; starting it once more", machine->reason);
     machine_notice(machine, line);
-    machine_reset(machine);
+    begin_anew(worker);
     template_run_end(&worker->template); /* its memory has been used */
     stage_launch(worker);
     stage_boot(worker, deadline);

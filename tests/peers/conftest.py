@@ -84,9 +84,13 @@ class Bench:
         self.share = directory / "share"
         for path in (self.notes, self.share):
             path.mkdir()
-        self.env = {**os.environ, "VMTEST_CACHE_DIR": str(cache), "FAKE_QEMU_DIR": str(self.notes),
-                    "PEERS_MARK": self.mark}
-        for name in ("VMTEST_LOG", "VMTEST_NO_UI", "FAKE_QEMU_SCENARIO"):
+        self.scratch = directory / "scratch"
+        self.scratch.mkdir()
+        # A machine that comes out of a template boots otherwise: only tests of templates have some.
+        self.env = {**os.environ, "VMTEST_CACHE_DIR": str(cache), "VMTEST_CACHE_SIZE": "0",
+                    "XDG_STATE_HOME": str(directory / "state"), "TMPDIR": str(self.scratch),
+                    "FAKE_QEMU_DIR": str(self.notes), "PEERS_MARK": self.mark}
+        for name in ("VMTEST_LOG", "VMTEST_NO_UI", "FAKE_QEMU_SCENARIO", "FAKE_QEMU_PLAN"):
             self.env.pop(name, None)
         self.running = []
 
@@ -118,6 +122,26 @@ class Bench:
             argv += ["--format", "json"]
         return self.start_vmtest([*argv, *options, "--", *command], scenario, **keywords)
 
+    def plan(self, **steps):
+        """What the fake does otherwise than a good machine would, from now on."""
+        self.env["FAKE_QEMU_PLAN"] = json.dumps(steps)
+
+    @property
+    def image(self):
+        """A disk: its bytes look like a boot loader's, and nobody runs them."""
+        path = self.notes.parent / "disk.raw"
+        if not path.exists():
+            path.write_bytes(os.urandom(1 << 20))
+        return path
+
+    def start_image(self, scenario, *options, command=("true",), json_format=True, **keywords):
+        """Starts a one-liner that boots an image."""
+        argv = ["-i", self.image, "-q", FAKE, "--accel", "tcg", *(["--format", "json"] if json_format else [])]
+        return self.start_vmtest([*argv, *options, "--", *command], scenario, **keywords)
+
+    def run_image(self, scenario, *options, timeout=PATIENCE, **keywords):
+        return self.finish(self.start_image(scenario, *options, **keywords), timeout)
+
     def start_vmtest(self, arguments, scenario="as_told", **keywords):
         keywords = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **keywords}
         process = subprocess.Popen([self.vmtest, *arguments], cwd=self.share, start_new_session=True,
@@ -137,6 +161,7 @@ class Bench:
         left = wait_until(lambda: not self.processes(), 2)
         assert left, f"processes are left: {self.processes()}"
         assert self.note("faults") is None, self.note("faults")
+        assert os.listdir(self.scratch) == [], "files are left behind"
 
     def run(self, scenario, *options, timeout=PATIENCE, **keywords):
         return self.finish(self.start(scenario, *options, **keywords), timeout)
@@ -191,14 +216,43 @@ class Result:
         return b"".join(event["text"].encode() if "text" in event else base64.b64decode(event["base64"])
                         for event in self.events if event["event"] == "output" and event["stream"] == stream)
 
+    @property
+    def notices(self):
+        """What was told, but for what depends on who runs the tests, and whether for the first time."""
+        usual = ("run as root: ", "indexing the modules ")
+        return [event["text"] for event in self.events
+                if event["event"] == "notice" and not event["text"].startswith(usual)]
+
+    @property
+    def stages(self):
+        """The stages in their order, those of a clone being marked."""
+        return [event["stage"] + (" from template" if event.get("from_template") else "")
+                for event in self.events if event["event"] == "stage"]
+
     def expect(self, status, verdict, *words):
         """The exit status, the verdict, and words that the reason holds."""
         finished = self.finished
+        assert self.stderr == b"", self.stderr.decode()
         assert (self.status, finished["verdict"]) == (status, verdict), finished
         assert finished["status"] == status
         for word in words:
             assert word in finished["reason"], finished["reason"]
+        assert "\n" not in finished["reason"]
         return finished
+
+
+@pytest.fixture
+def fast_clock(bench, tmp_path):
+    """Makes vmtest's clock, and no other, run so many times as fast."""
+    library = tmp_path / "fast_clock.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, f"{HERE}/fast_clock.c"], check=True, timeout=60)
+
+    def set_factor(factor):
+        # The sanitizer wants to be the first library.
+        options = bench.env.get("ASAN_OPTIONS", "")
+        bench.env.update(LD_PRELOAD=str(library), FAST_CLOCK=str(factor),
+                         ASAN_OPTIONS=f"{options}:verify_asan_link_order=0".lstrip(":"))
+    return set_factor
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import fake_image  # noqa: E402,F401: registers scenarios
 import fake_template  # noqa: E402,F401
-from fake_machine import (DATA_MAX, HELLO, PANIC, POWEROFF, READY, SCENARIOS, STDERR, STDOUT, SYNC, FAILED,  # noqa: E402
-                          Fake, exited, frame, hello, scenario, string)
+from fake_machine import (DATA_MAX, FAILED, HELLO, PANIC, POWEROFF, READY, SCENARIOS, STDERR, STDOUT,  # noqa: E402
+                          SYNC, Fake, exited, frame, hello, scenario, string)
 from fake_notes import fault, hang, is_told, note, wait_for  # noqa: E402
 
 
