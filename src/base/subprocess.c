@@ -135,7 +135,7 @@ int subprocess_run(const struct strv *argv, int stop_fd, deadline_t deadline, si
     r = start(argv, &child, ret_error);
     if (r == 0)
         r = pump(&child, stop_fd, deadline, limit, ret_result);
-    if (r == -ETIMEDOUT || r == -ECANCELED)
+    if (r < 0)
         (void)error_errno(ret_error, r, "running %s", argv->items[0]);
     if (child.pid > 0) {
         if (r < 0)

@@ -57,7 +57,7 @@ static void list_files(const char *root, struct descriptors *descriptors) {
     const char *config = getenv("XDG_CONFIG_HOME");
     const char *home = getenv("HOME");
 
-    if (!str_empty(config))
+    if (config && config[0] == '/')
         add_directory(descriptors, xasprintf("%s%s/qemu/firmware", root, config));
     else if (!str_empty(home))
         add_directory(descriptors, xasprintf("%s%s/.config/qemu/firmware", root, home));

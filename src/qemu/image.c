@@ -17,6 +17,10 @@
 /* Exit codes of `qemu-img check`: what it is about is damaged, or it could not be looked at. */
 #define CHECK_FAILED 1
 #define CHECK_CORRUPT 2
+/* In the header of a VDI file: where its blocks begin, how large each is, and how many are there. */
+#define VDI_DATA_OFFSET 0x158
+#define VDI_BLOCK_SIZE_OFFSET 0x178
+#define VDI_BLOCKS_OFFSET 0x184
 
 void image_deinit(struct image *image) {
     free(image->format);
@@ -44,6 +48,8 @@ static bool succeeded(const struct subprocess_result *result) {
 /* What qemu-img said, in one line and without its name in front. Caller frees. */
 static char *last_words(const struct subprocess_result *result) {
     const char *text = result->errors.data ? result->errors.data : "";
+
+    text += strspn(text, "\r\n");
     const char *words = str_skip_prefix(text, "qemu-img: ");
     char *line = xstrdup(words ? words : text);
 
@@ -83,11 +89,18 @@ static int check_file(const struct image_request *request, bool *ret_device, str
 static int explain_info(const struct image_request *request, const struct subprocess_result *result,
                         struct error **ret_error) {
     _cleanup_free_ char *words = last_words(result);
+    _cleanup_free_ char *quoted = xasprintf("'%s'", request->path);
+    bool itself = result->errors.data && strstr(result->errors.data, quoted);
 
-    if (strstr(words, "Image is not in") || strstr(words, "not in the proper format"))
+    if (itself && request->format)
         return error_new(ret_error, EINVAL,
-                         "%s: the image '%s' is not in the format %s; remove the format, or correct it",
-                         request->where_format, request->path, request->format ? request->format : "it seems to have");
+                         "%s: the image '%s' is not in the format %s, or it is truncated or damaged; remove the "
+                         "format, or correct it: %s",
+                         request->where_format, request->path, request->format, words);
+    if (!itself && (strstr(words, "Image is not in") || strstr(words, "Image not in")))
+        return error_new(ret_error, EINVAL,
+                         "%s: a backing file of the image '%s' is not in the format that the image says: %s",
+                         request->where_image, request->path, words);
     if (strstr(words, "No such file or directory"))
         return error_new(ret_error, ENOENT, "%s: a backing file of the image '%s' is missing: %s", request->where_image,
                          request->path, words);
@@ -103,6 +116,23 @@ static bool is_known_format(const char *format) {
             return true;
     }
     return false;
+}
+
+static uint64_t get_le32(const unsigned char *bytes) {
+    return bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 | (uint64_t)bytes[3] << 24;
+}
+
+/* Whether a VDI file is shorter than the blocks it holds, which qemu-img does not look at. */
+static bool is_cut_vdi(const char *path) {
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    unsigned char head[SECTOR_SIZE];
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
+        pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
+        return false;
+    return (uint64_t)status.st_size < get_le32(head + VDI_DATA_OFFSET) +
+                                          get_le32(head + VDI_BLOCKS_OFFSET) * get_le32(head + VDI_BLOCK_SIZE_OFFSET);
 }
 
 /* `qemu-img check` of one file of the chain: what its metadata says must be there. Raw files have none. */
@@ -123,11 +153,12 @@ static int check_metadata(const struct image_request *request, const char *path,
     r = qemu_img(&argv, request->stop_fd, &result, ret_error);
     if (r < 0)
         return r;
-    if (WIFEXITED(result.status) && WEXITSTATUS(result.status) != CHECK_FAILED &&
+    bool cut = str_equal(format, "vdi") && is_cut_vdi(path);
+    if (!cut && WIFEXITED(result.status) && WEXITSTATUS(result.status) != CHECK_FAILED &&
         WEXITSTATUS(result.status) != CHECK_CORRUPT)
         return 0;
 
-    _cleanup_free_ char *words = last_words(&result);
+    _cleanup_free_ char *words = cut ? xstrdup("its file is shorter than what it holds") : last_words(&result);
     return error_new(ret_error, EINVAL, "%s: the image '%s' is truncated or damaged%s%s: %s", request->where_image,
                      request->path, str_equal(path, request->path) ? "" : ", in its backing file ",
                      str_equal(path, request->path) ? "" : path, words);
@@ -278,8 +309,11 @@ int image_make_overlay(const char *directory, uint64_t virtual_size, int stop_fd
                 : error_new(ret_error, EIO, "the image's overlay cannot be made: %s", words);
     }
     if (r == 0) {
-        *ret_fd = open(path, O_RDWR | O_CLOEXEC);
-        if (*ret_fd < 0)
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+
+        if (fd >= 0)
+            *ret_fd = fd;
+        else
             r = error_errno(ret_error, errno, "%s", path);
     }
     (void)unlink(path);

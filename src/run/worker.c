@@ -234,6 +234,7 @@ static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
         adjust_clock(machine);
     else if (!machine->ended && deadline_passed(boot_deadline))
         end_by_boot_timeout(machine, boot_timeout(worker));
+    up = up && !machine->ended;
     /* What the guest itself says it cannot do, or the user who has enough, is no fault of the template. */
     if (up || machine->agent.state == AGENT_FAILED || (machine->ended && machine->verdict == VERDICT_CANCELLED))
         return true;
