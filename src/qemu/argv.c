@@ -100,7 +100,7 @@ static void add_channels(const struct qemu_config *config, struct strv *argv) {
     add(argv, "-serial", "chardev:console");
     add(argv, "-device", "virtio-serial-pci,id=serial");
     add_channel(argv, "agent", config->agent_fd);
-    add(argv, "-device", "virtserialport,bus=serial.0,chardev=agent,name=" WIRE_PORT_NAME);
+    add(argv, "-device", "virtserialport,bus=serial.0,chardev=agent,id=" QMP_AGENT_ID ",name=" WIRE_PORT_NAME);
     if (config->disk) {
         add_channel(argv, "qga", config->qga_fd);
         add(argv, "-device", "virtserialport,bus=serial.0,chardev=qga,id=" QMP_QGA_ID ",name=" QGA_PORT_NAME);

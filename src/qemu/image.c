@@ -47,9 +47,8 @@ static bool succeeded(const struct subprocess_result *result) {
 
 /* What qemu-img said, in one line and without its name in front. Caller frees. */
 static char *last_words(const struct subprocess_result *result) {
-    const char *text = result->errors.data ? result->errors.data : "";
-
-    text += strspn(text, "\r\n");
+    const struct buffer *said = result->errors.size > 0 ? &result->errors : &result->output;
+    const char *text = said->data ? said->data + strspn(said->data, "\r\n") : "";
     const char *words = str_skip_prefix(text, "qemu-img: ");
     char *line = xstrdup(words ? words : text);
 
@@ -164,7 +163,7 @@ static int check_metadata(const struct image_request *request, const char *path,
                      str_equal(path, request->path) ? "" : path, words);
 }
 
-/* One entry of the chain, the image itself first. */
+/* One entry of the chain, the image itself first: whether it is of a kind that can be used. */
 static int take_entry(const struct image_request *request, const json_t *entry, bool first, struct image *image,
                       struct error **ret_error) {
     const char *format = json_string_value(json_object_get(entry, "format"));
@@ -191,7 +190,7 @@ static int take_entry(const struct image_request *request, const json_t *entry, 
     } else {
         strv_append(&image->backing, path);
     }
-    return check_metadata(request, path, format, ret_error);
+    return 0;
 }
 
 static int take_info(const struct image_request *request, const struct buffer *text, struct image *image,
@@ -205,6 +204,12 @@ static int take_info(const struct image_request *request, const struct buffer *t
                       request->path);
     for (size_t i = 0; r == 0 && i < count; i++)
         r = take_entry(request, json_array_get(chain, i), i == 0, image, ret_error);
+    /* After all of them were taken: the check of one opens those behind it, and would stumble over an encrypted one. */
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const char *format = json_string_value(json_object_get(json_array_get(chain, i), "format"));
+
+        r = check_metadata(request, i == 0 ? request->path : image->backing.items[i - 1], format, ret_error);
+    }
     json_decref(chain);
     if (r == 0 && image->virtual_size == 0)
         r = error_new(ret_error, EINVAL, "%s: the disk in the image '%s' has no size", request->where_image,
@@ -242,11 +247,14 @@ int image_probe(const struct image_request *request, struct image *ret_image, st
     return r;
 }
 
-/* Where the first sector of a disk lies in the image's own file; -1: it cannot be told. */
+#define SECTOR_UNKNOWN (-1)
+#define SECTOR_ZERO (-2)
+
+/* Where the first sector of a disk lies in the image's own file, or one of the above. */
 static off_t find_first_sector(const char *path, const struct image *image, int stop_fd) {
     _cleanup_subprocess_result_ struct subprocess_result result = {0};
     _cleanup_strv_ struct strv argv = {0};
-    json_int_t offset = -1;
+    json_int_t offset = SECTOR_UNKNOWN;
 
     if (str_equal(image->format, "raw"))
         return 0;
@@ -259,11 +267,14 @@ static off_t find_first_sector(const char *path, const struct image *image, int 
     strv_append(&argv, image->format);
     strv_append(&argv, path);
     if (qemu_img(&argv, stop_fd, &result, NULL) < 0 || !succeeded(&result))
-        return -1;
+        return SECTOR_UNKNOWN;
 
     json_t *map = json_loadb(result.output.data ? result.output.data : "", result.output.size, 0, NULL);
     const json_t *first = json_array_get(map, 0);
-    if (json_integer_value(json_object_get(first, "depth")) == 0 && json_is_integer(json_object_get(first, "offset")))
+    if (json_is_true(json_object_get(first, "zero")))
+        offset = SECTOR_ZERO;
+    else if (json_integer_value(json_object_get(first, "depth")) == 0 &&
+             json_is_integer(json_object_get(first, "offset")))
         offset = json_integer_value(json_object_get(first, "offset"));
     json_decref(map);
     return (off_t)offset;
@@ -274,6 +285,8 @@ bool image_lacks_boot_code(const char *path, const struct image *image, int stop
     off_t offset = find_first_sector(path, image, stop_fd);
     _cleanup_close_ int fd = offset < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 
+    if (offset == SECTOR_ZERO)
+        return true;
     if (fd < 0 || pread(fd, sector, sizeof(sector), offset) != (ssize_t)sizeof(sector))
         return false;
     for (size_t i = 0; i < BOOT_CODE_SIZE; i++) {

@@ -38,9 +38,12 @@ static int take_greeting(struct qmp *qmp, json_t *greeting, struct error **ret_e
 }
 
 static void take_port_change(struct qmp *qmp, const json_t *data) {
+    const char *id = json_string_value(json_object_get(data, "id"));
     bool open = json_is_true(json_object_get(data, "open"));
 
-    if (!str_equal(json_string_value(json_object_get(data, "id")), QMP_QGA_ID))
+    if (str_equal(id, QMP_AGENT_ID))
+        qmp->agent_closed = !open;
+    if (!str_equal(id, QMP_QGA_ID))
         return;
     qmp->qga_open = open;
     if (open)

@@ -24,13 +24,15 @@ struct qmp {
     char *migration;     /* status of the last MIGRATION event: "active", "completed", "failed" ..., or NULL */
     unsigned resets;     /* how often the guest has rebooted */
     bool qga_open;       /* the guest has the port with the device id QMP_QGA_ID open */
+    bool agent_closed;   /* the guest has closed the port with the device id QMP_AGENT_ID */
     unsigned qga_opened; /* how often it has opened it */
     char *io_error;      /* what the first error of a disk was, or NULL */
     bool no_space;       /* and whether it was that the host's disk is full */
 };
 
-/* The device id of the guest agent's port. */
+/* The device ids of the guest agent's port, and of our own agent's. */
 #define QMP_QGA_ID "qga"
+#define QMP_AGENT_ID "agent"
 /* Presses the power button. */
 #define QMP_POWERDOWN "{\"execute\":\"system_powerdown\"}\n"
 

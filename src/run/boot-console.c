@@ -13,6 +13,7 @@
 struct sign {
     const char *words;
     const char *meaning;
+    bool prompt; /* it counts while the console ends in a prompt: a script may go on from there */
 };
 
 /* The last one that is found counts: a firmware that gives up one way may go on with another. */
@@ -23,11 +24,13 @@ static const struct sign ends[] = {
     /* EDK2 */
     {"No bootable option or device was found",
      "the UEFI firmware found no boot loader on the image; if it is made for a BIOS, remove uefi"},
-    {"UEFI Interactive Shell", "the UEFI firmware found no boot loader on the image and started its shell; if the "
-                               "image is made for a BIOS, remove uefi"},
+    {"UEFI Interactive Shell",
+     "the UEFI firmware found no boot loader on the image and started its shell; if the image is made for a BIOS, "
+     "remove uefi",
+     true},
     {"Press any key to enter the Boot Manager Menu",
      "the UEFI firmware found no boot loader on the image; if it is made for a BIOS, remove uefi"},
-    {"grub rescue>", "the image's boot loader (GRUB) found no configuration and waits at its rescue prompt"},
+    {"grub rescue>", "the image's boot loader (GRUB) found no configuration and waits at its rescue prompt", true},
     {"No DEFAULT or UI configuration directive found!", "the image's boot loader (SYSLINUX) found no configuration"},
     {"Could not find kernel image", "the image's boot loader (SYSLINUX) did not find the kernel that it is to boot"},
     {"Dropping to a shell!", "the image's initramfs did not find its root file system and waits in a shell"},
@@ -65,6 +68,27 @@ static const char *find_last(const char *text, const char *words) {
     return found;
 }
 
+/* Whether the text ends in "> ", whatever colours follow. */
+static bool ends_in_prompt(const char *text) {
+    size_t end = strlen(text);
+
+    for (;;) {
+        size_t begin;
+
+        while (end > 0 && strchr(" \r\n", text[end - 1]))
+            end--;
+        /* ESC [ parameters letter */
+        begin = end;
+        if (end > 0 && strchr("mHJK", text[end - 1]))
+            begin--;
+        while (begin > 0 && strchr("0123456789;", text[begin - 1]))
+            begin--;
+        if (begin == end || begin < 2 || text[begin - 1] != '[' || text[begin - 2] != '\033')
+            return end > 0 && text[end - 1] == '>';
+        end = begin - 2;
+    }
+}
+
 const char *boot_console_doom(const char *text) {
     const char *latest = NULL;
     const char *meaning = NULL;
@@ -77,6 +101,8 @@ const char *boot_console_doom(const char *text) {
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         const char *found = find_last(text, ends[i].words);
 
+        if (found && ends[i].prompt && !ends_in_prompt(text))
+            continue;
         if (found && (!latest || found > latest)) {
             latest = found;
             meaning = ends[i].meaning;

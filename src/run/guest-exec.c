@@ -7,6 +7,7 @@
 #define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
 #define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
 #define SYNC_WAIT (NSEC_PER_SEC / 4)
+#define SYNC_WAIT_MAX (4 * NSEC_PER_SEC)
 #define STATUS_WAIT (4 * NSEC_PER_MSEC)
 #define STATUS_WAIT_MAX (NSEC_PER_SEC / 4)
 /* Ids stay small: old guest agents read them into an int. */
@@ -16,8 +17,8 @@ static bool is_open(const struct machine *machine) {
     return machine->qmp.qga_open;
 }
 
-static bool is_synced(const struct machine *machine) {
-    return machine->qga.synced;
+static bool is_synced_or_gone(const struct machine *machine) {
+    return machine->qga.synced || guest_agent_is_gone(machine);
 }
 
 static bool is_answered_or_gone(const struct machine *machine) {
@@ -43,11 +44,12 @@ bool guest_agent_connect(struct machine *machine, deadline_t deadline) {
         machine->qga_talking = machine->qmp.qga_opened;
         log_debug("guest agent: asking for %llu", (unsigned long long)id);
         qga_sync(&machine->qga, id++);
-        if (machine_wait(machine, is_synced, deadline_earlier(deadline, deadline_in(wait))))
+        if (machine_wait(machine, is_synced_or_gone, deadline_earlier(deadline, deadline_in(wait))) &&
+            machine->qga.synced)
             return true;
         if (machine->ended || deadline_passed(deadline))
             return false;
-        wait *= 2;
+        wait = wait < SYNC_WAIT_MAX ? 2 * wait : wait;
     }
 }
 

@@ -24,13 +24,12 @@ static void add_script(struct strv *arguments, const char *script) {
 
 static void end_by_mount(struct machine *machine, const struct agent_mount *mount,
                          const struct qga_exec_status *status) {
-    size_t size = status->err.size;
+    _cleanup_free_ char *words = xstrndup(status->err.data ? status->err.data : "", status->err.size);
 
-    while (size > 0 && strchr("\r\n", status->err.data[size - 1]))
-        size--;
+    words[strcspn(words, "\r\n")] = '\0';
     machine_end(machine, VERDICT_ERROR, 0,
-                "mounting %s in the guest failed (%.*s); a guest without 9p can run with share = \"none\"", mount->path,
-                (int)size, size ? status->err.data : "");
+                "mounting %s in the guest failed (%s); a guest without 9p can run with share = \"none\"", mount->path,
+                words);
 }
 
 static bool mount_one(struct machine *machine, const struct agent_mount *mount, deadline_t deadline) {
@@ -72,25 +71,27 @@ static void emit(struct machine *machine, enum output_stream stream, const struc
                                     : "the guest agent cut the command's output off: it was too long");
 }
 
-/* What the command wrote to shares and disks is written back: QEMU is killed soon. */
-static void sync_guest(struct machine *machine) {
+bool guest_fallback_sync(struct machine *machine, deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
     const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
     struct qga_exec_status status = {0};
 
+    enum guest_exec_result result;
+
     if (machine->windows)
-        return;
+        return true;
     strv_append(&arguments, "-c");
     strv_append(&arguments, "sync");
-    if (guest_exec_run(machine, &program, NULL, deadline_in(SYNC_TIMEOUT), &status) == GUEST_EXEC_NO_ANSWER)
-        machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back in time");
+    result = guest_exec_run(machine, &program, NULL, deadline, &status);
     qga_exec_status_deinit(&status);
+    return result == GUEST_EXEC_EXITED;
 }
 
 static void end_by_status(struct machine *machine, const struct qga_exec_status *status) {
     emit(machine, OUTPUT_STDOUT, &status->out, status->out_truncated);
     emit(machine, OUTPUT_STDERR, &status->err, status->err_truncated);
-    sync_guest(machine);
+    if (!guest_fallback_sync(machine, deadline_in(SYNC_TIMEOUT)))
+        machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back");
     if (status->signalled)
         machine_end(machine, VERDICT_SIGNAL, status->status, "the command was ended by signal %d (%s)", status->status,
                     strsignal(status->status));

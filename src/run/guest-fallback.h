@@ -13,6 +13,9 @@
 /* Mounts the shares. False when the deadline has passed or the run has ended. */
 bool guest_fallback_setup(struct machine *machine, const struct preparation *preparation, deadline_t deadline);
 
+/* Has what was written to shares and disks written back. False when that was not done in time. */
+bool guest_fallback_sync(struct machine *machine, deadline_t deadline);
+
 /* Runs the command, and sets the verdict; false when the deadline has passed first. */
 bool guest_fallback_command(struct machine *machine, const struct target *target, deadline_t deadline);
 

@@ -10,12 +10,16 @@
 #define BUTTON_AFTER_KVM (10 * NSEC_PER_SEC)
 #define BUTTON_AFTER_TCG (60 * NSEC_PER_SEC)
 
+static const char not_in_order[] =
+    "the guest was stopped without having shut down, though its image is written to: the "
+    "image's file systems may need a check";
+
 static bool is_gone(const struct machine *machine) {
-    return machine->qemu_gone;
+    return machine->qemu_gone || machine->qmp.panicked || machine->qmp.io_error;
 }
 
 static bool is_gone_or_answered(const struct machine *machine) {
-    return machine->qemu_gone || qga_answered(&machine->qga);
+    return is_gone(machine) || qga_answered(&machine->qga);
 }
 
 /* The guest may not answer the request: it is on its way down. An error says that it will not go. */
@@ -24,7 +28,7 @@ static void ask_guest_agent(struct machine *machine, deadline_t deadline) {
         return;
     qga_request(&machine->qga, "guest-shutdown", json_pack("{s:s}", "mode", "powerdown"));
     (void)machine_wait(machine, is_gone_or_answered, deadline);
-    if (!machine->qemu_gone && !machine->qga.error)
+    if (!is_gone(machine) && !machine->qga.error)
         (void)machine_wait(machine, is_gone, deadline);
 }
 
@@ -38,14 +42,18 @@ void image_shut_down(struct machine *machine) {
     deadline_t deadline = deadline_in(kvm ? SHUTDOWN_TIMEOUT_KVM : SHUTDOWN_TIMEOUT_TCG);
     deadline_t button = deadline_in(kvm ? BUTTON_AFTER_KVM : BUTTON_AFTER_TCG);
 
-    if (!may_answer(machine))
+    if (!may_answer(machine)) {
+        /* It may have been writing. */
+        if (machine->stage != STAGE_PREPARE)
+            machine_notice(machine, not_in_order);
         return;
+    }
     if (machine->verdict == VERDICT_CANCELLED)
         machine_notice(machine, "shutting the guest down, since its image is written to; stop once more to kill it");
     machine->closing = true;
     machine->ended = false; /* waiting goes on; the verdict stays as it is */
     ask_guest_agent(machine, button);
-    if (!machine->qemu_gone && !machine->ended) {
+    if (!is_gone(machine) && !machine->ended) {
         buffer_append_string(&machine->qmp_out, QMP_POWERDOWN);
         (void)machine_wait(machine, is_gone, deadline);
     }
@@ -53,13 +61,11 @@ void image_shut_down(struct machine *machine) {
     if (machine->qemu_gone && str_equal(machine->qmp.shutdown, "guest-shutdown"))
         return;
 
-    static const char line[] = "the guest did not shut down in time and was stopped: the image's file systems may need "
-                               "a check";
     if (machine->verdict == VERDICT_PASS) {
         machine->verdict = VERDICT_ERROR;
         free(machine->reason);
-        machine->reason = xstrdup(line);
+        machine->reason = xstrdup(not_in_order);
     } else {
-        machine_notice(machine, line);
+        machine_notice(machine, not_in_order);
     }
 }

@@ -12,9 +12,13 @@
 #define PANIC_GRACE_KVM (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_TCG (5 * NSEC_PER_SEC)
 #define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
+/* How long the console must be silent after a sign that the boot has come to its end. */
+#define DOOM_GRACE (5 * NSEC_PER_SEC)
 #define PING_EVERY (10 * NSEC_PER_SEC)
 #define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
 #define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
+/* What a guest that goes down may take for it once its agent has ended. */
+#define AGENT_GRACE (10 * NSEC_PER_SEC)
 #define QEMU_MAJOR_FLOOR 7
 #define TAIL_LINES 40
 
@@ -114,7 +118,7 @@ static void judge_boot_console(struct machine *machine) {
     if (machine->qga_fd < 0 || machine_is_up(machine))
         return;
     machine->doomed = boot_console_doom(this_boot(machine)) != NULL;
-    machine->doom_due = machine->doomed ? deadline_in(panic_grace(machine)) : DEADLINE_NONE;
+    machine->doom_due = machine->doomed ? deadline_in(DOOM_GRACE) : DEADLINE_NONE;
 }
 
 static void end_by_doom(struct machine *machine) {
@@ -150,6 +154,14 @@ void machine_judge_console(struct machine *machine, const char *data, size_t siz
 }
 
 /* An image may reboot before anybody talks to it; afterwards that loses the command. */
+/* Our agent's end of its port: closed for good, unless the guest goes down, which may take it some time. */
+static void judge_port(struct machine *machine) {
+    if (machine->qmp.agent_closed && machine->port_due == DEADLINE_NONE && machine->agent.state != AGENT_SILENT)
+        machine->port_due = deadline_in(AGENT_GRACE);
+    else if (!machine->qmp.agent_closed && machine->agent_fd >= 0)
+        machine->port_due = DEADLINE_NONE;
+}
+
 static void judge_reset(struct machine *machine) {
     if (machine->qmp.resets == machine->resets_taken || machine->closing)
         return;
@@ -171,11 +183,14 @@ void machine_judge_qmp(struct machine *machine) {
                     machine->qmp.version[0], machine->qmp.version[1], machine->qmp.version[2], QEMU_MAJOR_FLOOR);
     if (machine->qmp.io_error && machine->qmp.no_space)
         machine_end(machine, VERDICT_ERROR, 0,
-                    "no space is left on the host's disk for what the guest writes; free some, or set TMPDIR to a "
-                    "directory with more");
+                    machine->writes_image
+                        ? "no space is left on the host's disk that the image lies on; free some"
+                        : "no space is left on the host's disk for what the guest writes; free some, or set TMPDIR "
+                          "to a directory with more");
     else if (machine->qmp.io_error)
         machine_end(machine, VERDICT_ERROR, 0, "the guest's disk failed: %s", machine->qmp.io_error);
     judge_reset(machine);
+    judge_port(machine);
     /* Half a second lets the kernel finish its message; it is stopped by then anyhow. */
     if (machine->qmp.panicked && !machine->ended) {
         machine->panic_suspected = true;
@@ -201,7 +216,8 @@ void machine_judge_silence(struct machine *machine) {
         if (machine->panic_suspected)
             end_by_panic(machine);
         machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0,
-                    "the agent's port was closed, though QEMU goes on");
+                    machine->qmp.agent_closed ? "vmtest's agent in the guest has ended, though the guest goes on"
+                                              : "the agent's port was closed, though QEMU goes on");
         return;
     }
     if (machine->agent.heard && machine->agent.state != AGENT_SILENT)

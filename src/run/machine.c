@@ -94,6 +94,7 @@ void machine_reset(struct machine *machine) {
     machine->stage = old.stage;
     machine->stage_start = old.stage_start;
     machine->accel = old.accel;
+    machine->writes_image = old.writes_image;
     old.queue = (struct buffer){0};
     old.input = (struct buffer){0};
     machine_deinit(&old);

@@ -32,6 +32,7 @@ struct machine {
     struct buffer qmp_out;
     struct agent_client agent;
     struct qga qga;
+    bool writes_image;         /* there is no overlay: what the guest writes stays */
     bool windows;              /* the guest agent says so */
     bool by_qga;               /* there is no agent of ours: the guest agent runs the command */
     unsigned qga_talking;      /* which opening of its port the guest agent is talked to since */

@@ -12,7 +12,8 @@ static char *state_directory(void) {
     const char *state = getenv("XDG_STATE_HOME");
     const char *home = getenv("HOME");
 
-    if (!str_empty(state))
+    /* A relative path is to be passed over (XDG Base Directory Specification). */
+    if (state && state[0] == '/')
         return xasprintf("%s/vmtest/persist", state);
     return str_empty(home) ? NULL : xasprintf("%s/.local/state/vmtest/persist", home);
 }

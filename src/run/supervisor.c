@@ -23,6 +23,7 @@
 #define WRITE_PIECE 4096u
 #define READ_SIZE (256u << 10)
 #define INPUT_LIMIT (64u << 10)
+#define SAME_SIGNAL (NSEC_PER_SEC / 4)
 #define CANCELLED_WRITE_MSEC 1000
 #define WRITE_GRACE (30 * NSEC_PER_SEC)
 
@@ -32,6 +33,7 @@ struct supervisor {
     int signal_fd;
     sigset_t old_mask;
     int cancelled;             /* the signal that stopped us, 0: none */
+    uint64_t cancelled_at;     /* clock_now() of it */
     bool killed;               /* a second signal has come */
     bool deaf;                 /* the run is cancelled, and whoever reads our output does not */
     deadline_t write_deadline; /* of a target with a timeout: nobody's reading may hold it up longer */
@@ -67,10 +69,14 @@ static void terminal_make_raw(struct supervisor *supervisor) {
 }
 
 static void cancel(struct supervisor *supervisor, int signal_number) {
-    if (supervisor->cancelled)
-        supervisor->killed = true;
-    else
+    if (!supervisor->cancelled) {
         supervisor->cancelled = signal_number;
+        supervisor->cancelled_at = clock_now();
+    } else if (clock_now() - supervisor->cancelled_at < SAME_SIGNAL) {
+        return; /* whoever sends it to us and to our process group as well means one */
+    } else {
+        supervisor->killed = true;
+    }
     if (supervisor->worker <= 0)
         return;
     if (supervisor->killed)
@@ -201,7 +207,8 @@ struct writer *supervisor_writer(struct supervisor *supervisor) {
 
 static void tell(struct supervisor *supervisor, const struct target *target, struct event *event) {
     event->target = target->name;
-    if (event->type == EVENT_NOTICE) {
+    /* What is said of the host before the machine starts is the same for each target. */
+    if (event->type == EVENT_NOTICE && event->stage == STAGE_PREPARE) {
         if (strv_contains(&supervisor->notices, event->text))
             return;
         strv_append(&supervisor->notices, event->text);

@@ -338,8 +338,10 @@ static void end_by_timeout(struct worker *worker) {
 static void stage_command_by_qga(struct worker *worker) {
     uint64_t timeout = worker->target->timeout;
 
-    if (!guest_fallback_command(&worker->machine, worker->target, timeout ? deadline_in(timeout) : DEADLINE_NONE))
+    if (!guest_fallback_command(&worker->machine, worker->target, timeout ? deadline_in(timeout) : DEADLINE_NONE)) {
+        (void)guest_fallback_sync(&worker->machine, deadline_in(KILL_AFTER));
         end_by_command_timeout(worker);
+    }
 }
 
 static void stage_command(struct worker *worker) {
@@ -417,6 +419,7 @@ void worker_run(const struct target *target, const struct worker_options *option
     machine_init(machine, channel, signal_fd, options->start);
     worker.preparation = PREPARATION_EMPTY;
     worker.template = TEMPLATE_RUN_NONE;
+    machine->writes_image = target->persist;
     machine_enter(machine, STAGE_PREPARE, false);
     stage_prepare(&worker);
     stage_machine(&worker);

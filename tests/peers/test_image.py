@@ -473,7 +473,7 @@ def test_a_guest_agent_that_refuses_to_shut_down_is_followed_by_the_power_button
 def test_a_guest_that_hears_neither_is_stopped_and_that_is_no_pass(bench, fast_clock):
     fast_clock(30)
     bench.plan(shutdown="error", button="dead")
-    bench.finish(persist(bench, command=("exit", "0")), 50).expect(69, "error", "did not shut down in time", "check")
+    bench.finish(persist(bench, command=("exit", "0")), 50).expect(69, "error", "without having shut down", "check")
     assert bench.note("button") is not None
 
 
@@ -482,7 +482,7 @@ def test_a_failed_command_stays_one_when_its_guest_does_not_shut_down(bench, fas
     bench.plan(shutdown="error", button="dead")
     result = bench.finish(persist(bench, command=("exit", "3")), 50)
     result.expect(3, "fail")
-    assert len(result.notices) == 1 and "did not shut down in time" in result.notices[0]
+    assert len(result.notices) == 1 and "without having shut down" in result.notices[0]
 
 
 def test_a_cancelled_persistent_run_shuts_its_guest_down(bench):
@@ -501,7 +501,10 @@ def test_a_second_signal_kills_a_guest_that_is_being_shut_down(bench):
     bench.wait_for_note("hanging", process)
     process.send_signal(signal.SIGINT)
     bench.wait_for_note("button", process)
-    process.send_signal(signal.SIGINT)
+    # One that comes right behind the first counts as the same, so it is sent until it is heard.
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
     bench.finish(process, 20).expect(130, "cancelled")
     assert bench.note("powered_off") is None
 

@@ -19,8 +19,8 @@
     "-chardev", "socket,id=qmp,fd=" qmp, "-mon", "chardev=qmp,mode=control", "-chardev",                               \
         "socket,id=console,fd=" console, "-serial", "chardev:console", "-device", "virtio-serial-pci,id=serial",       \
         "-chardev", "socket,id=agent,fd=" agent, "-device",                                                            \
-        "virtserialport,bus=serial.0,chardev=agent,name=org.vmtest.agent.0", "-device", "virtio-rng-pci", "-device",   \
-        "pvpanic"
+        "virtserialport,bus=serial.0,chardev=agent,id=agent,name=org.vmtest.agent.0", "-device", "virtio-rng-pci",     \
+        "-device", "pvpanic"
 
 static void check(const struct qemu_config *config, const char *const *expected) {
     _cleanup_strv_ struct strv argv = {0};
@@ -74,7 +74,7 @@ static void an_emulated_machine_without_shares(void **state) {
 #define IMAGE_CHANNELS                                                                                                 \
     "-chardev", "socket,id=qmp,fd=10", "-mon", "chardev=qmp,mode=control", "-chardev", "socket,id=console,fd=12",      \
         "-serial", "chardev:console", "-device", "virtio-serial-pci,id=serial", "-chardev", "socket,id=agent,fd=11",   \
-        "-device", "virtserialport,bus=serial.0,chardev=agent,name=org.vmtest.agent.0", "-chardev",                    \
+        "-device", "virtserialport,bus=serial.0,chardev=agent,id=agent,name=org.vmtest.agent.0", "-chardev",           \
         "socket,id=qga,fd=13", "-device",                                                                              \
         "virtserialport,bus=serial.0,chardev=qga,id=qga,name=org.qemu.guest_agent.0", "-device", "virtio-rng-pci",     \
         "-device", "pvpanic"
