@@ -62,22 +62,12 @@ static void put_pair(const char *code, const char *vars) {
     put_text(vars, "vars");
 }
 
-/* Which code is found, without the root; "" for none. Caller frees. */
-static char *found(void) {
-    struct firmware firmware = {0};
-    char *code;
-
-    if (firmware_find(top, "x86_64", "q35", &firmware, NULL) < 0)
-        return xstrdup("");
-    code = xstrdup(firmware.code + strlen(top));
-    firmware_deinit(&firmware);
-    return code;
-}
-
+/* The code that is to be found, without the root; "" for none. */
 static void expect(const char *code) {
-    _cleanup_free_ char *actual = found();
+    _cleanup_firmware_ struct firmware firmware = {0};
+    int r = firmware_find(top, "x86_64", "q35", &firmware, NULL);
 
-    assert_string_equal(actual, code);
+    assert_string_equal(r < 0 ? "" : firmware.code + strlen(top), code);
 }
 
 static void nothing_at_all_names_the_packages(void **state) {
@@ -86,7 +76,7 @@ static void nothing_at_all_names_the_packages(void **state) {
 
     (void)state;
     assert_int_equal(firmware_find(top, "x86_64", "q35", &firmware, &error), -ENOENT);
-    assert_non_null(strstr(error_message(error), "ovmf"));
+    assert_non_null(strstr(error_message(error), "install ovmf"));
     assert_non_null(strstr(error_message(error), "vm.bios"));
 }
 
@@ -114,6 +104,9 @@ static void what_boots_the_unsigned_comes_first(void **state) {
     put_pair("/fw/smm", "/fw/vars");
     put_descriptor(SYSTEM "20.json", FLASH("/fw/smm", "/fw/vars"), Q35, "\"requires-smm\",\"secure-boot\"");
     expect("/fw/smm");
+    put_text("/fw/rom", "code");
+    put_descriptor(SYSTEM "15.json", "{\"device\":\"memory\",\"filename\":\"/fw/rom\"}", Q35, "");
+    expect("/fw/rom"); /* as good as those with SMM, by name */
     put_pair("/fw/plain2", "/fw/vars");
     put_descriptor(SYSTEM "60.json", FLASH("/fw/plain2", "/fw/vars"), Q35, "\"acpi-s3\",\"amd-sev\"");
     expect("/fw/plain2");
@@ -136,10 +129,44 @@ static void what_does_not_fit_is_passed_over(void **state) {
     put_text(SYSTEM "16.json", "{\"interface-types\":");
     put_text(SYSTEM "17.json", "");
     put_text(SYSTEM "18.json", "[\"uefi\"]");
-    put_text(SYSTEM "19.txt", "{}");
+    put_descriptor(SYSTEM "19.txt", FLASH("/fw/code", "/fw/vars"), Q35, "");
+    put_descriptor(SYSTEM ".20.json", FLASH("/fw/code", "/fw/vars"), Q35, "");
+    put_descriptor(SYSTEM "21.json", FLASH("/fw", "/fw/vars"), Q35, ""); /* a directory */
     expect("");
     put_descriptor(SYSTEM "99.json", FLASH("/fw/code", "/fw/vars"), Q35, "");
     expect("/fw/code");
+}
+
+static void machines_and_architectures_are_matched_by_their_patterns(void **state) {
+    static const struct {
+        const char *targets;
+        bool found;
+    } cases[] = {
+        {"[{\"architecture\":\"x86_64\",\"machines\":[\"pc-q35-*\"]}]", true},
+        {"[{\"architecture\":\"x86_64\",\"machines\":[\"q35\"]}]", true},
+        {"[{\"architecture\":\"x86_64\",\"machines\":[\"*\"]}]", true},
+        {"[{\"architecture\":\"x86_64\",\"machines\":[\"pc-i440fx-*\"]},"
+         "{\"architecture\":\"x86_64\",\"machines\":[\"pc-q35-*\"]}]",
+         true},
+        {"[{\"architecture\":\"x86_64\",\"machines\":[\"pc-i440fx-*\"]}]", false},
+        {"[{\"architecture\":\"x86_64\",\"machines\":[\"pc-q35\"]}]", false},
+        {"[{\"architecture\":\"x86_64\",\"machines\":[\"microvm\",5,null]}]", false},
+        {"[{\"architecture\":\"x86_64\",\"machines\":[]}]", false},
+        {"[{\"architecture\":\"x86_64\"}]", false},
+        {"[{\"architecture\":\"i386\",\"machines\":[\"pc-q35-*\"]}]", false},
+        /* The machine of one, the architecture of another. */
+        {"[{\"architecture\":\"i386\",\"machines\":[\"pc-q35-*\"]},"
+         "{\"architecture\":\"x86_64\",\"machines\":[\"pc-i440fx-*\"]}]",
+         false},
+        {"[]", false},
+    };
+
+    (void)state;
+    put_pair("/fw/code", "/fw/vars");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        put_descriptor(SYSTEM "50.json", FLASH("/fw/code", "/fw/vars"), cases[i].targets, "");
+        expect(cases[i].found ? "/fw/code" : "");
+    }
 }
 
 static void nearer_directories_hide_files_of_the_same_name(void **state) {
@@ -157,8 +184,15 @@ static void nearer_directories_hide_files_of_the_same_name(void **state) {
     put_text("/home/me/.config/qemu/firmware/50.json", "");
     put_text("/home/me/.config/qemu/firmware/60.json", "");
     expect("");
+    /* XDG: a relative path is to be ignored. */
+    assert_int_equal(setenv("XDG_CONFIG_HOME", "elsewhere", 1), 0);
+    expect("");
+    assert_int_equal(setenv("XDG_CONFIG_HOME", "", 1), 0);
+    expect("");
     assert_int_equal(setenv("XDG_CONFIG_HOME", "/elsewhere", 1), 0);
     expect("/fw/admin");
+    put_descriptor("/elsewhere/qemu/firmware/50.json", FLASH("/fw/mine", "/fw/vars"), Q35, "");
+    expect("/fw/mine");
 }
 
 static void other_mappings_have_their_kinds(void **state) {
@@ -171,6 +205,8 @@ static void other_mappings_have_their_kinds(void **state) {
          FIRMWARE_COMBINED},
         {"{\"device\":\"flash\",\"mode\":\"stateless\",\"executable\":{\"filename\":\"/fw/code\",\"format\":\"raw\"}}",
          FIRMWARE_ROM},
+        {"{\"device\":\"flash\",\"mode\":\"combined\",\"executable\":{\"filename\":\"/fw/code\",\"format\":\"qcow2\"}}",
+         FIRMWARE_COMBINED},
     };
 
     (void)state;
@@ -182,27 +218,83 @@ static void other_mappings_have_their_kinds(void **state) {
         assert_int_equal(firmware_find(top, "x86_64", "q35", &firmware, NULL), 0);
         assert_int_equal(firmware.kind, cases[i].kind);
         assert_null(firmware.vars);
+        assert_string_equal(firmware.code_format, i == 3 ? "qcow2" : "raw");
+        assert_false(firmware.smm);
         firmware_deinit(&firmware);
     }
+    /* What -bios cannot take, and what has no variables. */
+    put_descriptor(SYSTEM "50.json",
+                   "{\"device\":\"flash\",\"mode\":\"stateless\",\"executable\":{\"filename\":\"/fw/code\","
+                   "\"format\":\"qcow2\"}}",
+                   Q35, "");
+    expect("");
+    put_descriptor(SYSTEM "50.json",
+                   "{\"device\":\"flash\",\"mode\":\"split\",\"executable\":{\"filename\":\"/fw/code\"}}", Q35, "");
+    expect("");
 }
 
 static void every_distributions_place_is_known(void **state) {
-    static const char *const pairs[][2] = {
+    static const struct {
+        const char *code;
+        const char *vars; /* NULL: in the same file */
+    } cases[] = {
         {"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
         {"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
         {"/usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2", "/usr/share/edk2/ovmf/OVMF_VARS_4M.qcow2"},
         {"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
+        {"/usr/share/edk2/ovmf/OVMF_CODE.cc.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
         {"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
+        {"/usr/share/edk2/x64/OVMF_CODE.fd", "/usr/share/edk2/x64/OVMF_VARS.fd"},
+        {"/usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "/usr/share/edk2-ovmf/x64/OVMF_VARS.fd"},
         {"/usr/share/qemu/ovmf-x86_64-4m-code.bin", "/usr/share/qemu/ovmf-x86_64-4m-vars.bin"},
         {"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"},
         {"/run/libvirt/nix-ovmf/OVMF_CODE.fd", "/run/libvirt/nix-ovmf/OVMF_VARS.fd"},
+        {"/run/libvirt/nix-ovmf/edk2-x86_64-code.fd", "/run/libvirt/nix-ovmf/edk2-i386-vars.fd"},
+        {"/run/current-system/sw/share/qemu/edk2-x86_64-code.fd",
+         "/run/current-system/sw/share/qemu/edk2-i386-vars.fd"},
+        {"/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"},
+        {"/usr/local/share/qemu/edk2-x86_64-code.fd", "/usr/local/share/qemu/edk2-i386-vars.fd"},
+        {"/usr/share/ovmf/OVMF.fd", NULL},
+        {"/usr/share/edk2/x64/OVMF.4m.fd", NULL},
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
-        put_pair(pairs[i][0], pairs[i][1]);
-        expect(pairs[i][0]);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *format = str_has_suffix(cases[i].code, ".qcow2") ? "qcow2" : "raw";
+        _cleanup_firmware_ struct firmware firmware = {0};
+
+        put_text(cases[i].code, "code");
+        if (cases[i].vars) {
+            expect(""); /* one without its partner is of no use */
+            put_text(cases[i].vars, "vars");
+        }
+        assert_int_equal(firmware_find(top, "x86_64", "q35", &firmware, NULL), 0);
+        assert_int_equal(firmware_find(top, "aarch64", "virt", &firmware, NULL), -ENOENT);
+        assert_string_equal(firmware.code + strlen(top), cases[i].code);
+        assert_string_equal(firmware.code_format, format);
+        assert_int_equal(firmware.kind, cases[i].vars ? FIRMWARE_SPLIT : FIRMWARE_COMBINED);
+        assert_string_equal(firmware.vars ? firmware.vars + strlen(top) : "", cases[i].vars ? cases[i].vars : "");
+        assert_string_equal(firmware.vars ? firmware.vars_format : format, format);
+        assert_false(firmware.smm);
         assert_int_equal(teardown(state), 0);
         assert_int_equal(mkdir(top, 0700), 0);
+    }
+}
+
+static void descriptors_are_looked_for_in_five_places_and_before_the_distributions(void **state) {
+    static const char *const directories[] = {"/home/me/.config/qemu/firmware", "/etc/qemu/firmware",
+                                              "/usr/share/qemu/firmware", "/usr/local/share/qemu/firmware",
+                                              "/run/current-system/sw/share/qemu/firmware"};
+
+    put_pair("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd");
+    put_pair("/fw/code", "/fw/vars");
+    for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+        _cleanup_free_ char *name = xasprintf("%s/50.json", directories[i]);
+        _cleanup_free_ char *path = xasprintf("%s%s", top, name);
+
+        expect("/usr/share/OVMF/OVMF_CODE_4M.fd");
+        put_descriptor(name, FLASH("/fw/code", "/fw/vars"), Q35, "");
+        expect("/fw/code");
+        assert_int_equal(unlink(path), 0);
     }
 }
 
@@ -247,6 +339,11 @@ static void a_named_file_is_looked_into(void **state) {
     put("/fw/odd", volume + 1, sizeof(volume) - 1);
     memcpy(volume + 40, "_FVH", 4);
     put("/fw/OTHER_CODE.fd", volume, sizeof(volume));
+    put("/fw/lower-code.bin", volume, sizeof(volume));
+    put_text("/fw/lower-vars.bin", "vars");
+    put_text("/fw/X_CODE.qcow2", "QFI\xfb");
+    put_text("/fw/X_VARS.qcow2", "vars");
+    put_text("/fw/single.qcow2", "QFI\xfb");
     put("/fw/ALONE_CODE.fd", volume, sizeof(volume));
     memcpy(volume + 16, guid, sizeof(guid));
     put("/fw/OVMF.fd", volume, sizeof(volume));
@@ -256,6 +353,9 @@ static void a_named_file_is_looked_into(void **state) {
     check_file("/fw/OTHER_CODE.fd", FIRMWARE_SPLIT, "/fw/OTHER_VARS.fd");
     check_file("/fw/ALONE_CODE.fd", FIRMWARE_ROM, NULL);
     check_file("/fw/rom", FIRMWARE_ROM, NULL);
+    check_file("/fw/lower-code.bin", FIRMWARE_SPLIT, "/fw/lower-vars.bin");
+    check_file("/fw/X_CODE.qcow2", FIRMWARE_SPLIT, "/fw/X_VARS.qcow2");
+    check_file("/fw/single.qcow2", FIRMWARE_COMBINED, NULL);
     check_file("/fw/zeros", -1, "is no firmware");
     check_file("/fw/odd", -1, "is no firmware");
     check_file("/fw/text", -1, "is no firmware");
@@ -269,6 +369,14 @@ static void a_named_file_of_a_descriptor_gets_its_partner(void **state) {
     put_pair("/fw/signed", "/fw/vars-of-it");
     put_descriptor(SYSTEM "10.json", FLASH("/fw/signed", "/fw/vars-of-it"), Q35, "\"enrolled-keys\"");
     check_file("/fw/signed", FIRMWARE_SPLIT, "/fw/vars-of-it");
+    /* By whatever name: what counts is the file. */
+    _cleanup_free_ char *link = xasprintf("%s/fw/link", top);
+    _cleanup_firmware_ struct firmware firmware = {0};
+    assert_int_equal(symlink("signed", link), 0);
+    assert_int_equal(firmware_from_file(top, link, "x86_64", "q35", "f", &firmware, NULL), 0);
+    assert_string_equal(firmware.vars + strlen(top), "/fw/vars-of-it");
+    put_pair("/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd");
+    check_file("/usr/share/qemu/edk2-x86_64-code.fd", FIRMWARE_SPLIT, "/usr/share/qemu/edk2-i386-vars.fd");
 }
 
 int main(void) {
@@ -277,9 +385,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_descriptor_tells_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(what_boots_the_unsigned_comes_first, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_is_passed_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(machines_and_architectures_are_matched_by_their_patterns, setup, teardown),
         cmocka_unit_test_setup_teardown(nearer_directories_hide_files_of_the_same_name, setup, teardown),
         cmocka_unit_test_setup_teardown(other_mappings_have_their_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(every_distributions_place_is_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(descriptors_are_looked_for_in_five_places_and_before_the_distributions, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_named_file_is_looked_into, setup, teardown),
         cmocka_unit_test_setup_teardown(a_named_file_of_a_descriptor_gets_its_partner, setup, teardown),
     };

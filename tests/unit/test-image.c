@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -42,6 +43,16 @@ static int probe(const char *name, const char *format, struct image *image, stru
     return image_probe(&request, image, error);
 }
 
+static unsigned count_entries(const char *path) {
+    _cleanup_closedir_ DIR *directory = opendir(path);
+    unsigned n = 0;
+
+    assert_non_null(directory);
+    while (readdir(directory))
+        n++;
+    return n;
+}
+
 /* Refused, with all of these words in one line. */
 static void refuse(const char *name, const char *format, const char *const words[]) {
     _cleanup_error_ struct error *error = NULL;
@@ -49,7 +60,10 @@ static void refuse(const char *name, const char *format, const char *const words
 
     if (probe(name, format, &image, &error) >= 0)
         fail_msg("%s was taken", name);
-    assert_null(strchr(error_message(error), '\n'));
+    assert_null(image.format);
+    assert_int_equal(image.backing.count, 0);
+    assert_null(strpbrk(error_message(error), "\n?"));
+    assert_false(str_has_suffix(error_message(error), ": ")); /* the reason is there */
     for (; *words; words++) {
         if (!strstr(error_message(error), *words))
             fail_msg("%s: '%s' does not say '%s'", name, error_message(error), *words);
@@ -80,7 +94,8 @@ static void formats_are_found_out(void **state) {
 
 static void names_are_taken_as_they_are(void **state) {
     static const char *const names[] = {
-        "with blank", "a,b=c", "nbd:localhost", "json:{}", "-f", "fat:dir", "a\"b'c", "\xc3\xa4\xff", "%s", "a\\b",
+        "with blank",   "a,b=c", "nbd:localhost", "json:{}", "-f", "fat:dir", "a\"b'c",
+        "\xc3\xa4\xff", "%s",    "a\\b",          "a\nb",
     };
 
     (void)state;
@@ -111,14 +126,70 @@ static void what_is_no_image_is_refused(void **state) {
     (void)state;
     assert_int_equal(mkdir("directory", 0755) | mkfifo("fifo", 0644), 0);
     shell(": > empty; head -c 1M /dev/urandom > data; qemu-img create -q -f qcow2 none.qcow2 0; "
-          "qemu-img create -q -f luks --object secret,id=s,data=abc -o key-secret=s,iter-time=100 luks.img 1M");
+          "qemu-img create -q -f parallels other.hds 8M");
     refuse("missing", NULL, (const char *const[]){"--image: ", "missing", "No such file", NULL});
-    refuse("directory", NULL, (const char *const[]){"directory", NULL});
-    refuse("fifo", NULL, (const char *const[]){"fifo", NULL});
+    refuse("directory", NULL, (const char *const[]){"--image: ", "is a directory", NULL});
+    refuse("fifo", NULL, (const char *const[]){"--image: ", "is a fifo", NULL});
     refuse("empty", NULL, (const char *const[]){"is empty", NULL});
     refuse("data", "qcow2", (const char *const[]){"--format: ", "not in the format qcow2", NULL});
     refuse("none.qcow2", NULL, (const char *const[]){"no size", NULL});
-    refuse("luks.img", NULL, (const char *const[]){"is encrypted", NULL});
+    refuse("other.hds", NULL, (const char *const[]){"the format parallels", "not supported", "convert", NULL});
+}
+
+static void a_format_that_is_not_the_images_is_named(void **state) {
+    static const char *const formats[] = {"qcow2", "vmdk", "vdi", "vhdx", "vpc", "qed", "qcow"};
+
+    (void)state;
+    shell("head -c 1M /dev/zero > zeros; qemu-img create -q -f raw base.raw 8M; "
+          "qemu-img create -q -u -f qcow2 -b base.raw -F qcow2 over.qcow2 8M");
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        _cleanup_free_ char *words = xasprintf("not in the format %s", formats[i]);
+
+        refuse("zeros", formats[i], (const char *const[]){"--format: ", "zeros", words, NULL});
+    }
+    /* The format that the user gave is right. */
+    refuse("over.qcow2", "qcow2", (const char *const[]){"--image: ", "backing file", "base.raw", NULL});
+    refuse("over.qcow2", NULL, (const char *const[]){"--image: ", "backing file", "base.raw", NULL});
+}
+
+static void put_be32(unsigned char *at, uint32_t value) {
+    for (int i = 0; i < 4; i++)
+        at[i] = (unsigned char)(value >> (24 - 8 * i));
+}
+
+/* A LUKS 1 file (its On-Disk Format Specification 1.2.3) without a key: for that qemu-img measures the processor. */
+static void write_luks(const char *path) {
+    static unsigned char file[4096 * 512 + (1 << 20)];
+
+    memcpy(file, "LUKS\xba\xbe\0\1aes", 11);
+    memcpy(file + 40, "xts-plain64", 11);
+    memcpy(file + 72, "sha256", 6);
+    put_be32(file + 104, 4096); /* sectors before the data */
+    put_be32(file + 108, 64);   /* bytes of the key */
+    put_be32(file + 164, 1000); /* iterations */
+    memcpy(file + 168, "12345678-1234-1234-1234-123456789abc", 36);
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned char *slot = file + 208 + (size_t)i * 48;
+
+        put_be32(slot, 0x0000dead);         /* it is not in use */
+        put_be32(slot + 40, 8 + (i * 504)); /* its sector */
+        put_be32(slot + 44, 4000);          /* stripes */
+    }
+    assert_int_equal(file_write_atomically(path, file, sizeof(file), 0600, NULL), 0);
+}
+
+static void what_is_encrypted_is_refused(void **state) {
+    (void)state;
+    write_luks("luks.img");
+    /* The fourth byte of the header's crypt_method: AES. */
+    shell("qemu-img create -q -f qcow2 aes.qcow2 8M; "
+          "printf '\\1' | dd of=aes.qcow2 bs=1 seek=35 conv=notrunc 2>/dev/null; "
+          "qemu-img create -q -u -f qcow2 -b aes.qcow2 -F qcow2 over.qcow2 8M");
+    refuse("luks.img", NULL, (const char *const[]){"--image: ", "luks.img", "is encrypted", "decrypt", NULL});
+    refuse("luks.img", "luks", (const char *const[]){"is encrypted", NULL});
+    refuse("aes.qcow2", NULL, (const char *const[]){"aes.qcow2", "is encrypted", "decrypt", NULL});
+    refuse("aes.qcow2", "qcow2", (const char *const[]){"is encrypted", NULL});
+    refuse("over.qcow2", NULL, (const char *const[]){"aes.qcow2", "is encrypted", NULL});
 }
 
 static void what_is_cut_is_refused(void **state) {
@@ -133,6 +204,53 @@ static void what_is_cut_is_refused(void **state) {
     refuse("table.qcow2", NULL, (const char *const[]){"truncated", NULL});
     refuse("over.qcow2", NULL, (const char *const[]){"truncated", "base.qcow2", NULL});
     refuse("orphan.qcow2", NULL, (const char *const[]){"backing file", "gone.qcow2", NULL});
+}
+
+static void half_a_file_is_refused_in_every_format_that_can_tell(void **state) {
+    static const struct {
+        const char *format;
+        bool head; /* without most of its head it is not taken for raw either */
+    } cases[] = {{"qcow2", true}, {"vmdk", true}, {"vdi", false}, {"vhdx", true}, {"vpc", true}, {"qed", true}};
+
+    (void)state;
+    shell("head -c 4M /dev/urandom > data; truncate -s 8M data");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *f = cases[i].format;
+        _cleanup_free_ char *command =
+            xasprintf("qemu-img convert -O %s data x.%s && cp x.%s half.%s && head -c 64 x.%s > head.%s && "
+                      "truncate -s $(($(stat -c %%s x.%s) / 2)) half.%s",
+                      f, f, f, f, f, f, f, f);
+        _cleanup_free_ char *whole = xasprintf("x.%s", f);
+        _cleanup_free_ char *half = xasprintf("half.%s", f);
+        _cleanup_free_ char *head = xasprintf("head.%s", f);
+        _cleanup_image_ struct image image = {0};
+
+        shell(command);
+        assert_int_equal(probe(whole, NULL, &image, NULL), 0);
+        refuse(half, NULL, (const char *const[]){"--image: ", half, "truncated", NULL});
+        if (cases[i].head)
+            refuse(head, NULL, (const char *const[]){"--image: ", head, "truncated", NULL});
+        refuse(head, f, (const char *const[]){head, NULL});
+    }
+}
+
+static void a_file_that_cannot_be_written_to_is_refused_only_for_writing(void **state) {
+    _cleanup_error_ struct error *error = NULL;
+    _cleanup_image_ struct image image = {0};
+    char program[4096] = {0};
+    struct image_request request = {
+        .path = program, .format = "raw", .where_image = "--image", .where_format = "--format", .stop_fd = -1};
+
+    (void)state;
+    /* A program that runs is not writable, even to root. */
+    assert_true(readlink("/proc/self/exe", program, sizeof(program) - 1) > 0);
+    assert_int_equal(image_probe(&request, &image, NULL), 0);
+    image_deinit(&image);
+    request.write = true;
+    assert_true(image_probe(&request, &image, &error) < 0);
+    assert_non_null(str_skip_prefix(error_message(error), "--image: the image '"));
+    assert_non_null(strstr(error_message(error), program));
+    assert_null(image.format);
 }
 
 static void leaked_clusters_are_no_damage(void **state) {
@@ -158,7 +276,9 @@ static void whoever_stops_it_is_heard(void **state) {
     _cleanup_free_ char *path = path_resolve(top, "data");
     struct image_request request = {.path = path, .where_image = "i", .where_format = "f"};
     struct image image = {0};
+    int fd = -1;
     int ends[2];
+    char byte;
 
     (void)state;
     shell("truncate -s 1M data");
@@ -166,6 +286,9 @@ static void whoever_stops_it_is_heard(void **state) {
     assert_int_equal(write(ends[1], "x", 1), 1);
     request.stop_fd = ends[0];
     assert_int_equal(image_probe(&request, &image, NULL), -ECANCELED);
+    assert_int_equal(image_make_overlay(top, MIB, ends[0], &fd, NULL), -ECANCELED);
+    assert_int_equal(fd, -1);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
     assert_int_equal(close(ends[0]) + close(ends[1]), 0);
 }
 
@@ -198,11 +321,9 @@ static void boot_code_is_looked_for(void **state) {
 }
 
 static void an_overlay_has_its_size_and_no_name(void **state) {
-    _cleanup_error_ struct error *error = NULL;
     _cleanup_free_ char *link = NULL;
     _cleanup_image_ struct image image = {0};
-    const struct image_request request = {.where_image = "i", .where_format = "f", .stop_fd = -1};
-    struct image_request copy = request;
+    struct image_request request = {.where_image = "i", .where_format = "f", .stop_fd = -1};
     struct stat status;
     int fd = -1;
 
@@ -210,14 +331,47 @@ static void an_overlay_has_its_size_and_no_name(void **state) {
     assert_int_equal(image_make_overlay(top, 5 * MIB, -1, &fd, NULL), 0);
     assert_int_equal(fstat(fd, &status), 0);
     assert_int_equal(status.st_nlink, 0);
+    assert_int_equal(count_entries(top), 2);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     link = xasprintf("/proc/%d/fd/%d", (int)getpid(), fd);
-    copy.path = link;
-    assert_int_equal(image_probe(&copy, &image, NULL), 0);
+    request.path = link;
+    assert_int_equal(image_probe(&request, &image, NULL), 0);
     assert_string_equal(image.format, "qcow2");
     assert_int_equal(image.virtual_size, 5 * MIB);
     assert_int_equal(close(fd), 0);
-    assert_true(image_make_overlay("/nonexistent", MIB, -1, &fd, &error) < 0);
-    assert_non_null(strstr(error_message(error), "overlay"));
+}
+
+static void an_overlay_that_cannot_be_made_is_said(void **state) {
+    _cleanup_error_ struct error *nowhere = NULL;
+    int fd = -1;
+
+    (void)state;
+    shell(": > file");
+    assert_int_equal(image_make_overlay("/nonexistent", MIB, -1, &fd, &nowhere), -EIO);
+    assert_non_null(strstr(error_message(nowhere), "overlay"));
+    assert_non_null(strstr(error_message(nowhere), "/nonexistent"));
+    assert_int_equal(image_make_overlay("file", MIB, -1, &fd, NULL), -EIO);
+    assert_int_equal(fd, -1);
+}
+
+static void a_full_disk_is_said_and_nothing_is_left_on_it(void **state) {
+    _cleanup_error_ struct error *error = NULL;
+    int fd = -1;
+
+    (void)state;
+    assert_int_equal(mkdir("small", 0700), 0);
+    if (mount("none", "small", "tmpfs", 0, "size=64k") < 0)
+        skip();
+    _cleanup_free_ char *directory = path_resolve(top, "small");
+    int r = image_make_overlay(directory, 1024 * MIB, -1, &fd, &error);
+    unsigned left = count_entries("small");
+    assert_int_equal(umount2("small", MNT_DETACH), 0);
+    assert_int_equal(r, -ENOSPC);
+    assert_int_equal(left, 2);
+    assert_int_equal(fd, -1);
+    assert_non_null(strstr(error_message(error), directory));
+    assert_non_null(strstr(error_message(error), "TMPDIR"));
 }
 
 int main(void) {
@@ -226,12 +380,18 @@ int main(void) {
         cmocka_unit_test_setup_teardown(names_are_taken_as_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(a_chain_is_told_from_the_nearest_on, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_image_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_format_that_is_not_the_images_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_encrypted_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_cut_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(half_a_file_is_refused_in_every_format_that_can_tell, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_cannot_be_written_to_is_refused_only_for_writing, setup, teardown),
         cmocka_unit_test_setup_teardown(leaked_clusters_are_no_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(a_missing_qemu_img_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(whoever_stops_it_is_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(boot_code_is_looked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(an_overlay_has_its_size_and_no_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_overlay_that_cannot_be_made_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_said_and_nothing_is_left_on_it, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
