@@ -29,6 +29,8 @@ static int prepare_disk(const struct target *target, struct preparation *prepara
     };
     int r = image_probe(&request, &preparation->image, ret_error);
 
+    if (r == 0 && target->persist)
+        r = persist_claim(target, preparation->image.format, &preparation->persist_fd, ret_error);
     /* A user's own arguments may add what it boots from. */
     if (r == 0 && !target->uefi && target->extra_args.count == 0 &&
         image_lacks_boot_code(target->image, &preparation->image, preparation->stop_fd))
@@ -36,9 +38,7 @@ static int prepare_disk(const struct target *target, struct preparation *prepara
                          "%s: the image has no boot loader that a BIOS could start; if it is made for UEFI, set uefi = "
                          "true (--uefi)",
                          target_where(target, KEY_IMAGE));
-    if (r == 0 && target->persist)
-        r = persist_claim(target, preparation->image.format, &preparation->persist_fd, ret_error);
-    else if (r == 0)
+    if (r == 0 && !target->persist)
         r = make_overlay(preparation, ret_error);
     return r;
 }
