@@ -7,6 +7,8 @@
 
 #define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
 #define EXIT_NOT_FOUND 127
+/* What a guest agent is stopped for, a reboot or a new start, shows within this time. */
+#define GONE_GRACE (30 * NSEC_PER_SEC)
 
 /* $1: mount tag, $2: mount point, $3: ro or rw. */
 static const char mount_script[] = "modprobe -a -q 9pnet_virtio 9p 2>/dev/null; mkdir -p \"$2\" && mount -t 9p -o "
@@ -101,11 +103,20 @@ static void end_by_status(struct machine *machine, const struct qga_exec_status 
         machine_end(machine, VERDICT_PASS, 0, "%s", "");
 }
 
-/* Nobody can tell how the command ended. */
-static void end_by_loss(struct machine *machine) {
+static bool is_back(const struct machine *machine) {
+    return machine->qmp.qga_open && guest_agent_is_gone(machine);
+}
+
+/* Nobody can tell how the command ended. A system that goes down stops its guest agent first. */
+static void end_by_loss(struct machine *machine, enum guest_exec_result result, deadline_t deadline) {
+    bool back = result == GUEST_EXEC_FORGOTTEN ||
+                machine_wait(machine, is_back, deadline_earlier(deadline, deadline_in(GONE_GRACE)));
+
+    if (machine->ended || (!back && deadline_passed(deadline)))
+        return;
     machine_end(machine, VERDICT_LOST, 0,
-                "the guest agent, which ran the command, was restarted: how the command "
-                "ended is not known");
+                "the guest agent, which ran the command, was %s: how the command ended is not known",
+                back ? "restarted" : "stopped");
 }
 
 /* As our agent says it: to standard error, and with the shell's code. */
@@ -150,8 +161,8 @@ bool guest_fallback_command(struct machine *machine, const struct target *target
         end_by_status(machine, &status);
     else if (result == GUEST_EXEC_REFUSED)
         end_by_refusal(machine);
-    else if (result == GUEST_EXEC_FORGOTTEN || guest_agent_is_gone(machine))
-        end_by_loss(machine);
+    else if (!machine->ended && (result == GUEST_EXEC_FORGOTTEN || guest_agent_is_gone(machine)))
+        end_by_loss(machine, result, deadline);
     qga_exec_status_deinit(&status);
     return machine->ended;
 }

@@ -153,7 +153,6 @@ void machine_judge_console(struct machine *machine, const char *data, size_t siz
         ping(machine, panic_grace(machine));
 }
 
-/* An image may reboot before anybody talks to it; afterwards that loses the command. */
 /* Our agent's end of its port: closed for good, unless the guest goes down, which may take it some time. */
 static void judge_port(struct machine *machine) {
     if (machine->qmp.agent_closed && machine->port_due == DEADLINE_NONE && machine->agent.state != AGENT_SILENT)
@@ -162,6 +161,7 @@ static void judge_port(struct machine *machine) {
         machine->port_due = DEADLINE_NONE;
 }
 
+/* An image may reboot before anybody talks to it; afterwards that loses the command. */
 static void judge_reset(struct machine *machine) {
     if (machine->qmp.resets == machine->resets_taken || machine->closing)
         return;

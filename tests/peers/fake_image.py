@@ -117,9 +117,10 @@ def image_shows(fake):
 # Reboots.
 
 def reboot(fake):
-    """The guest agent's port closes, the machine resets, and comes up again after a while."""
+    """The guest agent's port closes, the machine resets somewhat later, and comes up again after a while."""
     note("rebooted")
     set_port(fake, False)
+    time.sleep(0.2)
     fake.qmp.event("RESET", {"guest": True, "reason": "guest-reset"})
     time.sleep(0.5)
     fake.guest.begin()
@@ -178,6 +179,19 @@ def image_reboots_during_the_guest_agents_command(fake):
     fake.guest.serve()
     wait_for("asked")
     reboot(fake)
+    hang()
+
+
+@scenario
+def image_stops_its_guest_agent_during_the_command(fake):
+    begin(fake)
+    set_port(fake, True)
+    fake.guest.serve()
+    wait_for("asked")
+    set_port(fake, False)
+    if fake.plan.get("again"):
+        time.sleep(0.2)
+        set_port(fake, True)
     hang()
 
 

@@ -167,6 +167,14 @@ def test_a_reboot_while_the_guest_agent_runs_the_command_is_lost(bench):
         69, "lost", "the guest rebooted during the command")
 
 
+@pytest.mark.parametrize("again, word", [(True, "restarted"), (False, "stopped")])
+def test_a_guest_agent_that_leaves_its_command_alone_is_lost(bench, fast_clock, again, word):
+    fast_clock(10)
+    bench.plan(again=again, **fallback(command=None, status="silent"))
+    bench.run_image("image_stops_its_guest_agent_during_the_command", timeout=30).expect(
+        69, "lost", f"the guest agent, which ran the command, was {word}")
+
+
 # Where the agent is started from.
 
 @pytest.mark.parametrize("count", range(4))

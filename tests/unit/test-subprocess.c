@@ -174,7 +174,7 @@ static void a_program_that_cannot_be_started_is_named(void **state) {
 
 static void at_the_deadline_the_program_is_killed_and_reaped(void **state) {
     static const char *const scripts[] = {
-        "echo $$; " LASTING,
+        ("echo $$; " LASTING),
         "echo $$; trap '' TERM; exec 1>&- 2>&-; while :; do :; done",
         "echo $$; trap '' TERM; while :; do echo more >&2; done",
     };
@@ -327,6 +327,7 @@ static void the_program_has_three_descriptors(void **state) {
     _cleanup_subprocess_result_ struct subprocess_result result = {0};
     _cleanup_close_ int ours = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
+    assert_true(ours >= 0);
     assert_int_equal(run_program("ls", "/proc/self/fd", &result, NULL), 0);
     assert_string_equal(text(&result.output), "0\n1\n2\n3\n");
 }

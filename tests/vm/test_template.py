@@ -64,6 +64,11 @@ class TestKernelClones:
     """
 
     @pytest.fixture(scope="class")
+    def cache(self, kernels, tmp_path_factory, environment):
+        """One for each kernel."""
+        return Cache(tmp_path_factory.mktemp("cache"), environment["VMTEST_CACHE_DIR"])
+
+    @pytest.fixture(scope="class")
     def results(self, run, kernels, cache, project):
         results = []
         for i in range(4):
