@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "wire/frame.h"
 
@@ -42,8 +43,9 @@ int boot_open_port(void);
  * Opens the port and goes on in a child that serves it. Returns the exit status once that is done or has failed.
  */
 int attach(const sigset_t *signals);
-/* Keeps the OOM killer away from this process; commands are not shielded. */
+/* Keeps the OOM killer away from this process, as it keeps away from PID 1 anyway; commands are not shielded. */
 void shield_from_oom(void);
+void unshield_from_oom(void);
 
 /* Why something was not possible: one line, cut to fit. */
 struct failure {
@@ -77,6 +79,8 @@ struct mount_entry {
 
 #define MAX_MOUNTS 64
 
+/* Mounts the modules where the guest does not see it, so that mounts_add() has only to move them. */
+void mounts_stage_modules(const struct mount_entry *entry);
 /* Mounts the root share, the first entry, and makes it the root; the others tell which mount points it must have. */
 int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire_root root, struct failure *failure);
 /* Loads what the shares of an image target's system need, as far as it has it. */
@@ -85,6 +89,38 @@ void mounts_load_drivers(void);
 int mounts_add(const struct mount_entry *entry, struct failure *failure);
 /* After the last: a read-only root has its helpers made read-only, too. */
 void mounts_finish(enum wire_root root);
+
+/* setup.c */
+struct setup {
+    struct timespec now; /* 0 s: the clock is left alone */
+    const unsigned char *entropy;
+    size_t entropy_size;
+    char hostname[65]; /* empty: it is left alone */
+    uint32_t root;     /* enum wire_root */
+    size_t n_entries;
+    const struct mount_entry *modules; /* of a kernel target, NULL: none */
+    char **shell_environment;          /* for a first start of the shell; empty: none */
+};
+/* Does what a SETUP frame asks for. */
+int setup_take(const struct wire_frame *frame, struct failure *failure);
+/* Sets the clock, the host name, and gives entropy. */
+void setup_apply(const struct setup *what);
+void setup_get_time(struct wire_reader *reader, struct timespec *ret);
+void setup_set_clock(const struct timespec *now);
+
+/* beside.c: what is done on another processor meanwhile; without one, at once. */
+/* Makes the thread. To be called before HELLO. */
+void beside_start(void);
+/* Begins with the settings and the modules. */
+void beside_begin(const struct setup *what);
+/* The root is there, though not entered yet: the shell can be started. The descriptor stays open. */
+void beside_root_ready(int fd);
+/* Waits for the settings and the modules. */
+void beside_wait(void);
+
+/* spawn.c */
+/* Fills in the arguments, at most four, with which the guest's shell runs `script`. False: it has no shell. */
+bool spawn_shell(const char *argv[5], const char *script);
 
 /* skeleton.c */
 /* Makes the directory `path` to mount on. Missing parts never appear in a share: see skeleton.c. */

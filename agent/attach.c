@@ -30,6 +30,10 @@ void shield_from_oom(void) {
     write_text("/proc/self/oom_score_adj", "-1000");
 }
 
+void unshield_from_oom(void) {
+    write_text("/proc/self/oom_score_adj", "0");
+}
+
 /* A service's processes end with it; the root of the hierarchy outlives them all (cgroup2, or systemd's own in v1). */
 static void leave_cgroup(void) {
     write_text("/sys/fs/cgroup/cgroup.procs", "0");

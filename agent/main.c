@@ -41,6 +41,6 @@ int main(int argc, char **argv) {
         return 2;
     role = ROLE_INIT;
     boot_early();
-    shield_from_oom();
+    beside_start();
     serve(boot_open_port(), &signals);
 }

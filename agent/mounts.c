@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The root and the shares of a run. The root share is mounted on /lower; as an overlay's lower layer, or as it is, it
- * becomes /newroot, is moved over / and entered. The pseudo file systems that were mounted before are moved into it
- * through a descriptor of the old root. From then on every path is the guest's own, so that symbolic links lead where
- * they should.
+ * becomes /newroot, is moved over / and entered. The pseudo file systems that were mounted before are moved into it:
+ * first those for which it has a directory; the others once it has been entered, when every path is the guest's own
+ * and symbolic links lead where they should, through a descriptor of the old root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +18,8 @@
 #include "agent.h"
 
 #define P9_OPTIONS "trans=virtio,version=9p2000.L,msize=512000,access=client"
+
+static int old_root = -1; /* a descriptor of it, once the new one is entered */
 
 /* Moved into the new root, with everything mounted below them. */
 static const char *const moved[] = {"/proc", "/sys", "/dev", "/run", "/tmp"};
@@ -57,10 +59,28 @@ static int mount_overlay_root(struct failure *failure) {
     return fail(failure, "mounting the root's overlay: %s", strerror(errno));
 }
 
-static int move_pseudo(int old_root, struct failure *failure) {
+/* Moves those that are wanted in a directory of the root's own; the bits of what was moved. */
+static unsigned move_to_directories(void) {
+    unsigned done = 0;
+
+    for (size_t i = 0; i < COUNT(moved); i++) {
+        char target[64];
+        struct stat status;
+
+        (void)snprintf(target, sizeof(target), "/newroot%s", moved[i]);
+        if (lstat(target, &status) == 0 && S_ISDIR(status.st_mode) && mount(moved[i], target, NULL, MS_MOVE, NULL) == 0)
+            done |= 1u << i;
+    }
+    return done;
+}
+
+/* Moves the others. */
+static int move_rest(unsigned done, struct failure *failure) {
     for (size_t i = 0; i < COUNT(moved); i++) {
         char source[64];
 
+        if (done & 1u << i)
+            continue;
         if (skeleton_make(moved[i], failure) < 0)
             return -1;
         /* /proc itself is needed to name the others; it comes first, by way of a second mount. */
@@ -113,57 +133,66 @@ static int complete_root(const struct mount_entry *entries, size_t count, struct
 
 int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire_root root, struct failure *failure) {
     bool overlay = root == WIRE_ROOT_OVERLAY;
-    int old_root;
-    int r;
+    unsigned done;
 
     if (make_directory(overlay ? "/lower" : "/newroot", failure) < 0 || make_directory("/newroot", failure) < 0)
         return -1;
     if (mount_9p(entries[0].source, overlay ? "/lower" : "/newroot", root == WIRE_ROOT_RW, root != WIRE_ROOT_RW,
                  failure) < 0)
         return -1;
+    beside_root_ready(open(overlay ? "/lower" : "/newroot", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!overlay)
         skeleton_root("/newroot");
     if ((overlay ? mount_overlay_root(failure) : complete_root(entries, count, failure)) < 0)
         return -1;
 
+    done = move_to_directories();
     old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (old_root < 0 || chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
         chdir("/") < 0)
         return fail(failure, "entering the new root: %s", strerror(errno));
-    r = move_pseudo(old_root, failure);
-    (void)close(old_root);
-    return r;
+    return move_rest(done, failure);
 }
 
-/*
- * The modules of a package that was merely unpacked get the index that the host has built laid over them. Both are
- * mounted out of the way first.
- */
-static int mount_modules(const struct mount_entry *entry, struct failure *failure) {
-    static const char *const places[] = {"/run/vmtest", "/run/vmtest/modules", "/run/vmtest/index"};
-    int r = 0;
+/* Where what is staged lies in the old root, which nobody sees any more once the new one is entered. */
+#define STAGE "/overlay/"
+static const char *modules_staged; /* the name below STAGE, NULL: there is nothing */
 
-    if (entry->second[0] == '\0')
-        return mount_9p(entry->source, entry->path, false, true, failure);
-    for (size_t i = 0; i < COUNT(places); i++) {
-        if (make_directory(places[i], failure) < 0)
-            return -1;
+/* The modules of a package that was merely unpacked get the index that the host has built laid over them. */
+void mounts_stage_modules(const struct mount_entry *entry) {
+    static const char *const places[] = {STAGE "modules", STAGE "index", STAGE "both"};
+    bool with_index = entry->second[0] != '\0';
+    struct failure failure;
+
+    for (size_t i = 0; i < (with_index ? COUNT(places) : 1); i++) {
+        if (make_directory(places[i], &failure) < 0)
+            goto failed;
     }
-    if (mount_9p(entry->source, places[1], false, true, failure) < 0 ||
-        mount_9p(entry->second, places[2], false, true, failure) < 0)
-        return -1;
-    if (mount("overlay", entry->path, "overlay", MS_RDONLY, "lowerdir=/run/vmtest/index:/run/vmtest/modules") < 0) {
-        r = fail(failure, "the index of the modules could not be laid over %s: modprobe will not find them",
-                 entry->path);
-        if (mount(places[1], entry->path, NULL, MS_BIND, NULL) < 0)
-            r = fail(failure, "mounting the modules on %s: %s", entry->path, strerror(errno));
+    if (mount_9p(entry->source, places[0], false, true, &failure) < 0)
+        goto failed;
+    modules_staged = "modules";
+    if (!with_index)
+        return;
+    if (mount_9p(entry->second, places[1], false, true, &failure) < 0)
+        goto failed;
+    if (mount("overlay", places[2], "overlay", MS_RDONLY, "lowerdir=" STAGE "index:" STAGE "modules") == 0) {
+        modules_staged = "both";
+        return;
     }
-    /* Their layers stay in use without being seen. */
-    for (size_t i = COUNT(places); i-- > 0;) {
-        if ((i > 0 && umount2(places[i], MNT_DETACH) < 0) || rmdir(places[i]) < 0)
-            log_line("clearing %s away: %s", places[i], strerror(errno));
-    }
-    return r;
+    (void)fail(&failure, "the index of the modules could not be laid over %s: modprobe will not find them", entry->path);
+failed:
+    log_line("%s", failure.text);
+}
+
+static int move_modules(const struct mount_entry *entry, struct failure *failure) {
+    char source[64];
+
+    if (!modules_staged)
+        return 0;
+    (void)snprintf(source, sizeof(source), "/proc/self/fd/%d" STAGE "%s", old_root, modules_staged);
+    if (mount(source, entry->path, NULL, MS_MOVE, NULL) < 0)
+        return fail(failure, "mounting the modules on %s: %s", entry->path, strerror(errno));
+    return 0;
 }
 
 void mounts_load_drivers(void) {
@@ -203,7 +232,7 @@ int mounts_add(const struct mount_entry *entry, struct failure *failure) {
         return 0;
     case WIRE_MOUNT_MODULES:
         /* A guest without its modules can still run the command. */
-        if (mount_modules(entry, failure) < 0)
+        if (move_modules(entry, failure) < 0)
             log_line("%s", failure->text);
         return 0;
     default:
@@ -214,4 +243,5 @@ int mounts_add(const struct mount_entry *entry, struct failure *failure) {
 void mounts_finish(enum wire_root root) {
     if (root == WIRE_ROOT_RO)
         skeleton_make_readonly();
+    (void)close(old_root);
 }

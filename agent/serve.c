@@ -104,87 +104,10 @@ static void send_exited(void) {
     send_frame(&writer);
 }
 
-static void set_clock(struct wire_reader *reader) {
-    struct timespec now;
-
-    now.tv_sec = (time_t)wire_get_u64(reader);
-    now.tv_nsec = (long)wire_get_u32(reader);
-    if (reader->failed || role == ROLE_SOCKET || now.tv_sec == 0)
-        return;
-    if (clock_settime(CLOCK_REALTIME, &now) < 0)
-        log_line("setting the clock: %s", strerror(errno));
-}
-
-static struct mount_entry entries[MAX_MOUNTS];
-
-/* Reads the part of SETUP that stands before the mounts, and acts on it. */
-static void take_settings(struct wire_reader *reader, uint32_t *ret_root) {
-    const unsigned char *entropy;
-    size_t entropy_size;
-    char hostname[65];
-
-    set_clock(reader);
-    entropy = wire_get_bytes(reader, &entropy_size);
-    wire_get_string(reader, hostname, sizeof(hostname));
-    *ret_root = wire_get_u32(reader);
-    if (reader->failed || role == ROLE_SOCKET)
-        return;
-    entropy_add(entropy, entropy_size);
-    if (hostname[0] && sethostname(hostname, strlen(hostname)) < 0)
-        log_line("setting the host name: %s", strerror(errno));
-}
-
-/* Mounts what a system of its own gets beside it. */
-static int mount_shares(uint32_t count, struct failure *failure) {
-    if (count > 0)
-        mounts_load_drivers();
-    for (uint32_t i = 0; i < count; i++) {
-        if (mounts_add(&entries[i], failure) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int take_mounts(struct wire_reader *reader, uint32_t root, struct failure *failure) {
-    uint32_t count = wire_get_u32(reader);
-
-    if (count > MAX_MOUNTS)
-        return fail(failure, "%u mounts are more than the %d that the guest can have", count, MAX_MOUNTS);
-    for (uint32_t i = 0; i < count; i++) {
-        entries[i].kind = wire_get_u32(reader);
-        entries[i].flags = wire_get_u32(reader);
-        wire_get_string(reader, entries[i].source, sizeof(entries[i].source));
-        wire_get_string(reader, entries[i].second, sizeof(entries[i].second));
-        wire_get_string(reader, entries[i].path, sizeof(entries[i].path));
-    }
-    if (!wire_reader_done(reader) || root > WIRE_ROOT_OWN)
-        return fail(failure, "the set-up frame is malformed");
-    if (role == ROLE_SOCKET)
-        return 0;
-    if ((root == WIRE_ROOT_OWN) != (role == ROLE_PROCESS))
-        return fail(failure, "the set-up frame is for another kind of target");
-    if (role == ROLE_PROCESS)
-        return mount_shares(count, failure);
-    if (count == 0 || entries[0].kind != WIRE_MOUNT_ROOT)
-        return fail(failure, "the set-up frame has no root");
-    if (mounts_enter_root(entries, count, (enum wire_root)root, failure) < 0)
-        return -1;
-    for (uint32_t i = 1; i < count; i++) {
-        if (mounts_add(&entries[i], failure) < 0)
-            return -1;
-    }
-    mounts_finish((enum wire_root)root);
-    return 0;
-}
-
 static void on_setup(const struct wire_frame *frame) {
-    struct wire_reader reader;
     struct failure failure;
-    uint32_t root;
 
-    wire_reader_init(&reader, frame);
-    take_settings(&reader, &root);
-    if (take_mounts(&reader, root, &failure) < 0) {
+    if (setup_take(frame, &failure) < 0) {
         send_failure(&failure);
         return;
     }
@@ -286,6 +209,14 @@ static void on_ping(struct wire_reader *reader) {
     send_frame(&writer);
 }
 
+static void on_clock(struct wire_reader *reader) {
+    struct timespec now;
+
+    setup_get_time(reader, &now);
+    if (!reader->failed)
+        setup_set_clock(&now);
+}
+
 /* False: there is no room for what it brings; it is to be given again. */
 static bool on_frame(const struct wire_frame *frame) {
     struct wire_reader reader;
@@ -321,7 +252,7 @@ static bool on_frame(const struct wire_frame *frame) {
         on_ping(&reader);
         break;
     case WIRE_CLOCK:
-        set_clock(&reader);
+        on_clock(&reader);
         break;
     case WIRE_SYNC:
         on_sync();

@@ -166,6 +166,8 @@ int skeleton_make(const char *wanted, struct failure *failure) {
     struct stat status;
     unsigned links = 0;
 
+    if (stat(wanted, &status) == 0 && S_ISDIR(status.st_mode))
+        return 0;
     if (strlen(wanted) >= sizeof(path))
         return fail(failure, "the mount point %s: %s", wanted, strerror(ENAMETOOLONG));
     (void)snprintf(path, sizeof(path), "%s", wanted);

@@ -120,6 +120,19 @@ static bool get_request(const struct wire_frame *frame, struct request *request)
     return !(request->flags & WIRE_EXEC_INHERIT) || inherit_environment(request->environment);
 }
 
+/* In the root of whoever calls; NULL: there is none. */
+static const char *find_shell(void) {
+    for (size_t i = 0; i < COUNT(shells); i++) {
+        if (access(shells[i], X_OK) == 0)
+            return shells[i];
+    }
+    return NULL;
+}
+
+static bool is_busybox(const char *shell) {
+    return strstr(shell, "busybox") != NULL;
+}
+
 /* A script from the argument, a shell for a person, or a script from standard input. */
 static const char *shell_option(uint32_t flags) {
     if (!(flags & WIRE_EXEC_LOGIN))
@@ -129,21 +142,32 @@ static const char *shell_option(uint32_t flags) {
 
 /* Puts the shell in front of the script, in the places that get_list() left free. */
 static int choose_shell(struct request *request, struct failure *failure) {
+    const char *shell = find_shell();
     char **argv = request->argv;
 
-    for (size_t i = 0; i < COUNT(shells); i++) {
-        bool busybox = strstr(shells[i], "busybox") != NULL;
+    if (!shell)
+        return fail(failure, "the guest's root has no shell: neither bash nor sh nor busybox in /bin or /usr/bin");
+    *--argv = (char *)shell_option(request->flags);
+    if (is_busybox(shell))
+        *--argv = (char *)"sh";
+    *--argv = (char *)shell;
+    request->argv = argv;
+    return 0;
+}
 
-        if (access(shells[i], X_OK) < 0)
-            continue;
-        *--argv = (char *)shell_option(request->flags);
-        if (busybox)
-            *--argv = (char *)"sh";
-        *--argv = (char *)shells[i];
-        request->argv = argv;
-        return 0;
-    }
-    return fail(failure, "the guest's root has no shell: neither bash nor sh nor busybox in /bin or /usr/bin");
+bool spawn_shell(const char *argv[5], const char *script) {
+    const char *shell = find_shell();
+    size_t used = 0;
+
+    if (!shell)
+        return false;
+    argv[used++] = shell;
+    if (is_busybox(shell))
+        argv[used++] = "sh";
+    argv[used++] = "-c";
+    argv[used++] = script;
+    argv[used] = NULL;
+    return true;
 }
 
 static const char *search_path(char *const *environment) {
@@ -179,10 +203,9 @@ static void exec_on_path(char **argv, char **environment) {
 
 _Noreturn static void become_command(const struct request *request, const int streams[3], bool terminal) {
     sigset_t none;
-    int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-    if (oom >= 0)
-        (void)!write(oom, "0", 1);
+    if (role != ROLE_INIT)
+        unshield_from_oom();
     for (int number = 1; number < NSIG; number++)
         (void)signal(number, SIG_DFL);
     (void)sigemptyset(&none);

@@ -103,6 +103,8 @@ static int take_frame(struct agent_client *client, const struct wire_frame *fram
         return error_new(ret_error, EPROTO, "the agent in the guest sent a frame of type '%s' out of turn",
                          wire_type_name(frame->type));
     client->heard = true;
+    if (frame->type != WIRE_LOG)
+        log_debug("agent: %s, %zu bytes", wire_type_name(frame->type), (size_t)frame->size);
     wire_reader_init(&reader, frame);
     switch (frame->type) {
     case WIRE_HELLO:
@@ -168,6 +170,7 @@ void agent_client_resume(struct agent_client *client, const char *release) {
 static void begin(struct agent_client *client, struct wire_writer *writer, enum wire_type type, size_t size) {
     size_t capacity = size + WIRE_HEADER_SIZE;
 
+    log_debug("agent: sending %s", wire_type_name(type));
     wire_begin(writer, buffer_reserve(&client->out, capacity), capacity, type);
 }
 
@@ -205,6 +208,9 @@ int agent_client_setup(struct agent_client *client, const struct agent_setup *se
         wire_put_string(&writer, mount->second ? mount->second : "");
         wire_put_string(&writer, mount->path);
     }
+    wire_put_u32(&writer, setup->shell_environment ? (uint32_t)setup->shell_environment->count : 0);
+    for (size_t i = 0; setup->shell_environment && i < setup->shell_environment->count; i++)
+        wire_put_string(&writer, setup->shell_environment->items[i]);
     return end(client, &writer, "the list of mounts", ret_error);
 }
 

@@ -51,6 +51,7 @@ struct agent_setup {
     enum wire_root root;
     const struct agent_mount *mounts;
     size_t n_mounts;
+    const struct strv *shell_environment; /* for a first start of the shell; NULL or empty: none */
 };
 
 struct agent_exec {

@@ -29,18 +29,24 @@
 /* Data frames (STDOUT, STDERR, STDIN) carry at most this much. */
 #define WIRE_DATA_MAX (64u << 10)
 
+/* clang-format off */
 /*
  * Agent -> host unless noted.
  *
  * HELLO     u32 protocol version, string kernel release, list of strings: file systems of interest that it can mount
  * SETUP     (host) u64 wall clock seconds (0: the clock is left alone), u32 nanoseconds, string entropy, string host
  *           name (empty: it is left alone), u32 root mode (enum wire_root), list of mounts: u32 kind (enum wire_mount),
- * u32 flags (WIRE_MOUNT_*), string source, string second source, string guest path READY     empty: everything is
- * mounted FAILED    string: why setting up or executing was not possible; one line EXEC      (host) u32 flags
- * (WIRE_EXEC_*), u64 initial output credit in bytes, u32 rows, u32 columns, string directory, list of argument strings,
- * list of "NAME=VALUE" strings STDOUT, STDERR  bytes; both together within the credit. With WIRE_EXEC_TERMINAL only
- * STDOUT. STDIN     (host) bytes; an empty frame is the end of file CREDIT    (host) u64: so many more bytes of output
- * may be sent WINDOW    (host) u32 rows, u32 columns SIGNAL    (host) u32 signal number for the command's process group
+ *           u32 flags (WIRE_MOUNT_*), string source, string second source, string guest path; list of "NAME=VALUE"
+ *           strings: when there are any, the shell is started once with them and nothing to do, to be quick later
+ * READY     empty: everything is mounted
+ * FAILED    string: why setting up or executing was not possible; one line
+ * EXEC      (host) u32 flags (WIRE_EXEC_*), u64 initial output credit in bytes, u32 rows, u32 columns, string
+ *           directory, list of argument strings, list of "NAME=VALUE" strings
+ * STDOUT, STDERR  bytes; both together within the credit. With WIRE_EXEC_TERMINAL only STDOUT.
+ * STDIN     (host) bytes; an empty frame is the end of file
+ * CREDIT    (host) u64: so many more bytes of output may be sent
+ * WINDOW    (host) u32 rows, u32 columns
+ * SIGNAL    (host) u32 signal number for the command's process group
  * EXITED    u32 kind (enum wire_exit), u32 code or signal, u64 user time in us, u64 system time in us, u64 maximum
  *           resident size in KiB; no output follows it
  * PING      (host) u64 cookie
@@ -52,6 +58,7 @@
  *           so long; answered by SETTLED (empty). Before SETUP, of an agent in a system of its own.
  * LOG       string: one line for debugging
  */
+/* clang-format on */
 enum wire_type {
     WIRE_HELLO = 1,
     WIRE_SETUP,

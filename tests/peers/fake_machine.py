@@ -288,7 +288,10 @@ class Fake:
             fault(f"setup: the root's mode is {mode}")
         self.mounts = reader.list(lambda: (reader.number("I"), reader.number("I"), reader.bytes(), reader.bytes(),
                                            reader.bytes()))
+        variables = reader.list(reader.bytes)
         reader.done()
+        if any(b"=" not in variable for variable in variables) or (variables and self.guest):
+            fault("setup: the environment of the first shell is wrong")
         roots = [i for i, mount in enumerate(self.mounts) if mount[0] == MOUNT_ROOT or mount[4] == b"/"]
         if roots != ([] if self.guest else [0]):
             fault("setup: the root is not the first mount, or an image has one")

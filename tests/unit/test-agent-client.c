@@ -385,8 +385,14 @@ static void the_agent_is_sent_the_mounts(void **state) {
         {.kind = WIRE_MOUNT_SHARE, .writable = true, .source = "vmtest", .path = "/mnt/vmtest"},
         {.kind = WIRE_MOUNT_MODULES, .source = "modules", .second = "modindex", .path = "/lib/modules/6.1"},
     };
-    const struct agent_setup setup = {
-        .hostname = "vmtest", .root = WIRE_ROOT_RO, .mounts = mounts, .n_mounts = ARRAY_SIZE(mounts)};
+    char path[] = "PATH=/bin", language[] = "LANG=C.UTF-8";
+    char *variables[] = {path, language};
+    const struct strv environment = {.items = variables, .count = ARRAY_SIZE(variables)};
+    const struct agent_setup setup = {.hostname = "vmtest",
+                                      .root = WIRE_ROOT_RO,
+                                      .mounts = mounts,
+                                      .n_mounts = ARRAY_SIZE(mounts),
+                                      .shell_environment = &environment};
     _cleanup_(agent_client_deinit) struct agent_client client = {0};
     struct wire_reader reader;
     struct wire_frame frame;
@@ -412,6 +418,9 @@ static void the_agent_is_sent_the_mounts(void **state) {
         check_string(&reader, mounts[i].second ? mounts[i].second : "");
         check_string(&reader, mounts[i].path);
     }
+    assert_int_equal(wire_get_u32(&reader), ARRAY_SIZE(variables));
+    for (size_t i = 0; i < ARRAY_SIZE(variables); i++)
+        check_string(&reader, variables[i]);
     assert_true(wire_reader_done(&reader));
     assert_int_equal(offset, client.out.size);
 }

@@ -187,8 +187,18 @@ static void host_stop(struct host *host) {
     host_expect_end(host);
 }
 
+/* For the first shell: more of them, and more text, than the agent has room for. */
+static void put_variables(struct wire_writer *writer) {
+    char variable[201] = "LC_ALL=";
+
+    memset(variable + 7, 'x', sizeof(variable) - 8);
+    wire_put_u32(writer, 40);
+    for (size_t i = 0; i < 40; i++)
+        wire_put_string(writer, variable);
+}
+
 static void host_setup(struct host *host) {
-    unsigned char frame[256];
+    unsigned char frame[16384];
     struct wire_writer writer;
 
     host_expect(host, WIRE_HELLO);
@@ -199,6 +209,7 @@ static void host_setup(struct host *host) {
     wire_put_string(&writer, "guest");
     wire_put_u32(&writer, WIRE_ROOT_OVERLAY);
     wire_put_u32(&writer, 0);
+    put_variables(&writer);
     host_send(host, &writer);
     host_expect(host, WIRE_READY);
 }

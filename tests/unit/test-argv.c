@@ -58,7 +58,7 @@ static void an_emulated_machine_without_shares(void **state) {
         "-initrd",
         "/proc/self/fd/9",
         "-append",
-        "console=ttyS0 loglevel=5 panic=0 no_timer_check cryptomgr.notests",
+        "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests",
         NULL,
     };
     struct qemu_config config = emulated();
@@ -257,10 +257,10 @@ static void the_users_kernel_arguments_come_last(void **state) {
         {ACCEL_KVM, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check"},
         {ACCEL_KVM, "quiet", "console=ttyS0 loglevel=5 panic=0 no_timer_check quiet"},
         {ACCEL_KVM, "panic=1 console=hvc0", "console=ttyS0 loglevel=5 panic=0 no_timer_check panic=1 console=hvc0"},
-        {ACCEL_TCG, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check cryptomgr.notests"},
-        {ACCEL_TCG, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check cryptomgr.notests"},
+        {ACCEL_TCG, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests"},
+        {ACCEL_TCG, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests"},
         {ACCEL_TCG, "cryptomgr.notests=0",
-         "console=ttyS0 loglevel=5 panic=0 no_timer_check cryptomgr.notests cryptomgr.notests=0"},
+         "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests cryptomgr.notests=0"},
     };
     struct qemu_config config = emulated();
 
