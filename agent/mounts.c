@@ -179,7 +179,8 @@ void mounts_stage_modules(const struct mount_entry *entry) {
         modules_staged = "both";
         return;
     }
-    (void)fail(&failure, "the index of the modules could not be laid over %s: modprobe will not find them", entry->path);
+    (void)fail(&failure, "the index of the modules could not be laid over %s: modprobe will not find them",
+               entry->path);
 failed:
     log_line("%s", failure.text);
 }

@@ -257,10 +257,13 @@ static void the_users_kernel_arguments_come_last(void **state) {
         {ACCEL_KVM, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check"},
         {ACCEL_KVM, "quiet", "console=ttyS0 loglevel=5 panic=0 no_timer_check quiet"},
         {ACCEL_KVM, "panic=1 console=hvc0", "console=ttyS0 loglevel=5 panic=0 no_timer_check panic=1 console=hvc0"},
-        {ACCEL_TCG, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests"},
-        {ACCEL_TCG, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests"},
+        {ACCEL_TCG, NULL,
+         "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests"},
+        {ACCEL_TCG, "",
+         "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests"},
         {ACCEL_TCG, "cryptomgr.notests=0",
-         "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests cryptomgr.notests=0"},
+         "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests "
+         "cryptomgr.notests=0"},
     };
     struct qemu_config config = emulated();
 
