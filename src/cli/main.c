@@ -87,6 +87,9 @@ static void apply_options(const struct options *options, struct config *config) 
             config->targets[i]->boot_timeout = options->boot_timeout;
         if (options->given[OPTION_TIMEOUT])
             config->targets[i]->timeout = options->timeout;
+        if (options->given[OPTION_KILL_AFTER])
+            config->targets[i]->kill_after = options->kill_after;
+        config->targets[i]->sandbox = config->targets[i]->sandbox && !options->no_sandbox;
         if (options->no_template) {
             config->targets[i]->template = false;
             free(config->targets[i]->where[KEY_TEMPLATE]);

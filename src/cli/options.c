@@ -79,6 +79,11 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_TIMEOUT] = {"timeout", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(timeout), NULL,
         KEY_TIMEOUT,
         "How long the command may take, such as 90s or 5m, whatever the file says (default: as long as it wants)."},
+    [OPTION_KILL_AFTER] = {"kill-after", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(kill_after), NULL,
+        KEY_KILL_AFTER,
+        "How long a command whose time is up has to end after SIGTERM, before SIGKILL, whatever the file says (default: 5s)."},
+    [OPTION_NO_SANDBOX] = {"no-sandbox", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(no_sandbox), NULL, KEY_SANDBOX,
+        "Run QEMU without its own sandbox, for a QEMU that was built without it or does not work in it."},
     [OPTION_FORMAT] = {"format", '\0', "FORMAT", OPTION_TYPE_CHOICE, GROUP_OUTPUT, FIELD(format), "terminal|json",
         NO_KEY,
         "Show the run to a person, or print one JSON object a line for each event (default: terminal)."},
@@ -426,6 +431,9 @@ int options_to_target(const struct options *options, const char *cwd, struct tar
     target->accel = (enum accel_choice)options->accel;
     target->boot_timeout = options->boot_timeout;
     target->timeout = options->timeout;
+    if (options->given[OPTION_KILL_AFTER])
+        target->kill_after = options->kill_after;
+    target->sandbox = !options->no_sandbox;
     if (options->num_cpus > 0)
         target->num_cpus = options->num_cpus;
     if (options->memory) {

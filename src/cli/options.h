@@ -38,6 +38,8 @@ enum option_id {
     OPTION_NO_TEMPLATE,
     OPTION_BOOT_TIMEOUT,
     OPTION_TIMEOUT,
+    OPTION_KILL_AFTER,
+    OPTION_NO_SANDBOX,
     OPTION_FORMAT,
     OPTION_HELP,
     OPTION_VERSION,
@@ -105,6 +107,8 @@ struct options {
     bool no_template;      /* for every target, from a file or not */
     uint64_t boot_timeout; /* nanoseconds; for every target, from a file or not */
     uint64_t timeout;      /* the same */
+    uint64_t kill_after;   /* the same */
+    bool no_sandbox;       /* for every target, from a file or not */
 
     int format; /* enum output_format */
     bool help;

@@ -182,6 +182,35 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .help = "How long the command may take, such as \"90s\" or \"5m\", or a number of seconds. Without it, as "
                     "long as it likes.",
         },
+    [KEY_KILL_AFTER] =
+        {
+            .key = KEY_KILL_AFTER,
+            .name = "kill_after",
+            .type = CONFIG_DURATION,
+            .offset = offsetof(struct target, kill_after),
+            .def = "5s",
+            .help = "How long a command whose time is up has to end after SIGTERM, before SIGKILL.",
+        },
+    [KEY_ENV_PASS] =
+        {
+            .key = KEY_ENV_PASS,
+            .name = "env_pass",
+            .type = CONFIG_STRINGS,
+            .offset = offsetof(struct target, env_pass),
+            .help = "Which variables of vmtest's environment the command gets: a list of names, in which * stands for "
+                    "any characters, ? for one and [...] for one of a set, such as [\"CI_*\", \"TERM\"]. Without it, "
+                    "all of them with a kernel, and none beside the image's own with an image.",
+        },
+    [KEY_SANDBOX] =
+        {
+            .key = KEY_SANDBOX,
+            .name = "sandbox",
+            .type = CONFIG_BOOL,
+            .offset = offsetof(struct target, sandbox),
+            .def = "true",
+            .help = "Whether QEMU confines itself by a filter for system calls. A QEMU that was built without it needs "
+                    "false.",
+        },
     [KEY_VM_NUM_CPUS] =
         {
             .key = KEY_VM_NUM_CPUS,

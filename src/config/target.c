@@ -3,6 +3,7 @@
 #include "config/target.h"
 
 #include <assert.h>
+#include <fnmatch.h>
 
 #include "config/config.h"
 #include "config/internal.h"
@@ -105,6 +106,18 @@ struct target *target_new(void) {
     return target;
 }
 
+bool target_passes(const struct target *target, const char *entry) {
+    _cleanup_free_ char *name = xstrndup(entry, strcspn(entry, "="));
+
+    if (!target->where[KEY_ENV_PASS])
+        return !target->image;
+    for (size_t i = 0; i < target->env_pass.count; i++) {
+        if (fnmatch(target->env_pass.items[i], name, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
 void target_free(struct target *target) {
     if (!target)
         return;
@@ -131,6 +144,7 @@ void target_free(struct target *target) {
     free(target->memory_text);
     free(target->bios);
     strv_deinit(&target->extra_args);
+    strv_deinit(&target->env_pass);
     free(target->share);
     free(target);
 }

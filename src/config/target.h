@@ -34,6 +34,9 @@ enum config_key {
     KEY_ACCEL,
     KEY_BOOT_TIMEOUT,
     KEY_TIMEOUT,
+    KEY_KILL_AFTER,
+    KEY_ENV_PASS,
+    KEY_SANDBOX,
     KEY_VM_NUM_CPUS,
     KEY_VM_MEMORY,
     KEY_VM_MOUNTS,
@@ -72,6 +75,9 @@ struct target {
     enum accel_choice accel;
     uint64_t boot_timeout; /* nanoseconds; 0: the default for the acceleration in use */
     uint64_t timeout;      /* nanoseconds; 0: none */
+    uint64_t kill_after;   /* nanoseconds; default 5 s */
+    struct strv env_pass;  /* patterns of names (fnmatch(3)); only if it was set: see target_passes() */
+    bool sandbox;          /* QEMU filters its own system calls; default true */
     unsigned num_cpus;     /* default 2 */
     uint64_t memory;       /* bytes; default 4 GiB */
     char *memory_text;     /* as the user wrote it */
@@ -93,6 +99,8 @@ extern const char target_build_arch[];
 struct target *target_new(void);
 /* Whether the machine may come out of a template and become one: asked for, forbidden, or as vmtest sees fit. */
 enum template_choice target_template_choice(const struct target *target);
+/* Whether the command gets this entry, "NAME=VALUE", of vmtest's environment. */
+bool target_passes(const struct target *target, const char *entry);
 void target_free(struct target *target);
 DEFINE_CLEANUP(cleanup_target, struct target *, target_free)
 #define _cleanup_target_ _cleanup_(cleanup_target)

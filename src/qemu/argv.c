@@ -75,7 +75,8 @@ static void add_machine(const struct qemu_config *config, struct strv *argv) {
     add(argv, "-nodefaults", NULL);
     add(argv, "-no-user-config", NULL);
     add(argv, "-display", "none");
-    add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    if (config->sandbox)
+        add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(argv, "-name", "vmtest,debug-threads=on");
     strv_append(argv, "-machine");
     strv_append_take(argv, machine_options(config));

@@ -19,6 +19,7 @@ static struct qemu_config common_config(const struct target *target, const struc
         .firmware = target->uefi ? &preparation->firmware : NULL,
         .n_shares = preparation->n_shares,
         .extra_args = &target->extra_args,
+        .sandbox = target->sandbox,
     };
 }
 

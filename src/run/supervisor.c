@@ -261,7 +261,7 @@ static void take_records(struct supervisor *supervisor, const struct target *tar
         }
         if (event.type == EVENT_STAGE && event.stage == STAGE_COMMAND) {
             if (target->timeout)
-                supervisor->write_deadline = deadline_in(target->timeout + WRITE_GRACE);
+                supervisor->write_deadline = deadline_in(target->timeout + target->kill_after + WRITE_GRACE);
             if (supervisor->interactive)
                 terminal_make_raw(supervisor);
         }

@@ -25,7 +25,8 @@
 
 #define BOOT_TIMEOUT_KVM (60 * NSEC_PER_SEC)
 #define BOOT_TIMEOUT_TCG (300 * NSEC_PER_SEC)
-#define KILL_AFTER (5 * NSEC_PER_SEC)
+/* For a command that was killed, and for what it has written to get out, once its time is up. */
+#define LAST_WORDS (5 * NSEC_PER_SEC)
 /* A clone that takes longer to set up is not worth waiting for. */
 #define CLONE_TIMEOUT_KVM (20 * NSEC_PER_SEC)
 #define CLONE_TIMEOUT_TCG (60 * NSEC_PER_SEC)
@@ -148,7 +149,7 @@ static void add_shell_environment(const struct worker *worker, struct strv *envi
         return;
     strv_append(environment, "PATH=/usr/local/bin:/usr/bin:/bin");
     for (char **entry = environ; *entry; entry++) {
-        if (strncmp(*entry, "LANG", 4) == 0 || strncmp(*entry, "LC_", 3) == 0)
+        if (target_passes(target, *entry) && (strncmp(*entry, "LANG", 4) == 0 || strncmp(*entry, "LC_", 3) == 0))
             strv_append(environment, *entry);
     }
 }
@@ -297,6 +298,18 @@ static void stage_machine(struct worker *worker) {
     stage_boot(worker, deadline);
 }
 
+/* What the command gets of vmtest's environment. An image target's shell for a person has to know the terminal. */
+static void choose_environment(const struct target *target, struct strv *environment) {
+    const char *type = getenv("TERM");
+
+    for (char **entry = environ; *entry; entry++) {
+        if (target_passes(target, *entry))
+            strv_append(environment, *entry);
+    }
+    if (target->image && target->interactive)
+        strv_append_printf(environment, "TERM=%s", type ? type : "dumb");
+}
+
 static int send_exec(struct worker *worker, struct error **ret_error) {
     const struct target *target = worker->target;
     _cleanup_strv_ struct strv argv = {0};
@@ -304,18 +317,13 @@ static int send_exec(struct worker *worker, struct error **ret_error) {
         .credit = OUTPUT_CREDIT,
         .directory = worker->preparation.directory,
         .argv = &argv,
-        .environment = environ,
     };
-    const char *type = getenv("TERM");
-    _cleanup_free_ char *term = xasprintf("TERM=%s", type ? type : "dumb");
-    char *image_environment[] = {target->interactive ? term : NULL, NULL};
+    _cleanup_strv_ struct strv environment = {0};
 
-    /* The environment of an image target is the image's. */
-    if (target->image) {
+    choose_environment(target, &environment);
+    exec.environment = environment.count > 0 ? environment.items : (char *const[]){NULL};
+    if (target->image)
         exec.flags |= WIRE_EXEC_INHERIT;
-        exec.environment = image_environment;
-    }
-
     if (target->interactive) {
         exec.flags |= WIRE_EXEC_SHELL | WIRE_EXEC_LOGIN;
         exec.flags |= worker->options->terminal ? WIRE_EXEC_TERMINAL : WIRE_EXEC_STDIN;
@@ -342,14 +350,14 @@ static void end_by_timeout(struct worker *worker) {
     struct machine *machine = &worker->machine;
 
     agent_client_signal(&machine->agent, SIGTERM);
-    if (!machine_wait(machine, has_exited, deadline_in(KILL_AFTER)) && !machine->ended) {
+    if (!machine_wait(machine, has_exited, deadline_in(worker->target->kill_after)) && !machine->ended) {
         agent_client_signal(&machine->agent, SIGKILL);
-        (void)machine_wait(machine, has_exited, deadline_in(KILL_AFTER));
+        (void)machine_wait(machine, has_exited, deadline_in(LAST_WORDS));
     }
     /* What the command has written so far belongs to the user. */
     if (!machine->ended && machine->agent.state == AGENT_EXITED) {
         agent_client_sync(&machine->agent);
-        (void)machine_wait(machine, is_synced, deadline_in(KILL_AFTER));
+        (void)machine_wait(machine, is_synced, deadline_in(LAST_WORDS));
     }
     end_by_command_timeout(worker);
 }
@@ -359,7 +367,7 @@ static void stage_command_by_qga(struct worker *worker) {
     uint64_t timeout = worker->target->timeout;
 
     if (!guest_fallback_command(&worker->machine, worker->target, timeout ? deadline_in(timeout) : DEADLINE_NONE)) {
-        (void)guest_fallback_sync(&worker->machine, deadline_in(KILL_AFTER));
+        (void)guest_fallback_sync(&worker->machine, deadline_in(LAST_WORDS));
         end_by_command_timeout(worker);
     }
 }

@@ -307,6 +307,17 @@ def command_ignores_signals(fake):
 
 
 @scenario
+def command_ends_late_after_sigterm(fake):
+    fake.run()
+    while not fake.signals:
+        if not fake.handle(*fake.receive()):
+            fault("an unexpected frame during the command")
+    time.sleep(1)
+    fake.output(STDOUT, b"at last\n")
+    fake.finish()
+
+
+@scenario
 def command_honours_signals(fake):
     fake.run()
     while not fake.signals:

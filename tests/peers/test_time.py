@@ -40,6 +40,15 @@ def test_a_command_that_ignores_sigterm_times_out_all_the_same(bench):
     assert bench.note("signalled").split()[0] == "15"
 
 
+def test_kill_after_is_the_time_that_a_command_has_after_sigterm(bench, fast_clock):
+    """A second of the command's is ten of vmtest's."""
+    fast_clock(10)
+    result = bench.run_json("command_ends_late_after_sigterm", "--timeout", "1", "--kill-after", "60")
+    result.expect(124, "timeout", "the command took longer than 1 s")
+    assert bench.note("signalled") == "15"
+    assert result.output("stdout") == b"at last\n"
+
+
 def test_a_command_that_ends_on_sigterm_has_timed_out_and_its_last_output_is_kept(bench):
     result = bench.run_json("command_honours_signals", "--timeout", "1")
     result.expect(124, "timeout", "the command took longer than 1 s")

@@ -40,6 +40,7 @@ static struct qemu_config emulated(void) {
         .cpu = "max",
         .num_cpus = 2,
         .memory = UINT64_C(4) << 30,
+        .sandbox = true,
         .kernel = "/proc/self/fd/8",
         .initrd = "/proc/self/fd/9",
         .qmp_fd = 10,
@@ -247,6 +248,19 @@ static void the_same_input_gives_the_same_arguments(void **state) {
     assert_string_equal(a, b);
 }
 
+static void the_sandbox_is_qemus_unless_it_is_refused(void **state) {
+    struct qemu_config config = emulated();
+    _cleanup_strv_ struct strv with = {0};
+    _cleanup_strv_ struct strv without = {0};
+
+    qemu_argv(&config, &with);
+    config.sandbox = false;
+    qemu_argv(&config, &without);
+    assert_true(strv_contains(&with, "-sandbox"));
+    assert_false(strv_contains(&without, "-sandbox"));
+    assert_int_equal(without.count, with.count - 2);
+}
+
 static void the_users_kernel_arguments_come_last(void **state) {
     static const struct {
         enum accel accel;
@@ -312,6 +326,7 @@ int main(void) {
         cmocka_unit_test(firmware_of_one_file),
         cmocka_unit_test(a_machine_under_kvm_with_shares_and_extra_arguments),
         cmocka_unit_test(the_same_input_gives_the_same_arguments),
+        cmocka_unit_test(the_sandbox_is_qemus_unless_it_is_refused),
         cmocka_unit_test(the_users_kernel_arguments_come_last),
         cmocka_unit_test(memory_is_given_in_kibibytes),
         cmocka_unit_test(architectures_are_found_by_name),

@@ -39,6 +39,9 @@ static void every_key_reaches_its_field(void **state) {
                                                    "accel = 'tcg'\n"
                                                    "boot_timeout = '1m30s'\n"
                                                    "timeout = 1.5\n"
+                                                   "kill_after = '250ms'\n"
+                                                   "env_pass = ['CI_*', 'TERM']\n"
+                                                   "sandbox = false\n"
                                                    "[target.vm]\n"
                                                    "num_cpus = 255\n"
                                                    "memory = '1.5g'\n"
@@ -63,6 +66,10 @@ static void every_key_reaches_its_field(void **state) {
     assert_int_equal(target->accel, ACCEL_CHOICE_TCG);
     assert_true(target->boot_timeout == UINT64_C(90000000000));
     assert_true(target->timeout == UINT64_C(1500000000));
+    assert_true(target->kill_after == UINT64_C(250000000));
+    assert_false(target->sandbox);
+    assert_int_equal(target->env_pass.count, 2);
+    assert_string_equal(target->env_pass.items[0], "CI_*");
     assert_int_equal(target->num_cpus, 255);
     assert_true(target->memory == UINT64_C(1536) << 20);
     assert_string_equal(target->memory_text, "1.5g");
@@ -70,7 +77,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_string_equal(target->extra_args.items[1], "x");
     assert_string_equal(target->share, "/dir");
     assert_string_equal(target->where[KEY_KERNEL], "f.toml:3:10");
-    assert_string_equal(target->where[KEY_VM_MEMORY], "f.toml:17:10");
+    assert_string_equal(target->where[KEY_VM_MEMORY], "f.toml:20:10");
     assert_null(target->where[KEY_IMAGE]);
 
     /* A directory comes before what is mounted in it. */
@@ -81,7 +88,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_string_equal(target->mounts[1].guest_path, "/mnt/b/c");
     assert_string_equal(target->mounts[1].host_path, "/dir/data");
     assert_true(target->mounts[1].writable);
-    assert_string_equal(target->mounts[1].where, "f.toml:20:1");
+    assert_string_equal(target->mounts[1].where, "f.toml:23:1");
 }
 
 static void every_way_to_write_a_table_works(void **state) {

@@ -95,19 +95,22 @@ static void every_option_reaches_its_field(void **state) {
     assert_int_equal(options.num_cpus, 3);
 
     _cleanup_options_ struct options more =
-        parse_good("-k K --boot-timeout 90s --timeout 5m --format json --strict -f x cmd");
+        parse_good("-k K --boot-timeout 90s --timeout 5m --kill-after 2s --no-sandbox --format json --strict -f x cmd");
     assert_int_equal(more.boot_timeout, 90 * NSEC_PER_SEC);
     assert_int_equal(more.timeout, 300 * NSEC_PER_SEC);
+    assert_int_equal(more.kill_after, 2 * NSEC_PER_SEC);
+    assert_true(more.no_sandbox);
     assert_int_equal(more.format, FORMAT_JSON);
     assert_true(more.strict);
 }
 
 static void time_limits_go_with_a_file_too(void **state) {
-    _cleanup_options_ struct options options = parse_good("-c F --timeout 1s --boot-timeout=2");
+    _cleanup_options_ struct options options = parse_good("-c F --timeout 1s --boot-timeout=2 --kill-after 1");
 
     assert_true(options.given[OPTION_TIMEOUT] && options.given[OPTION_BOOT_TIMEOUT]);
     assert_int_equal(options.timeout, NSEC_PER_SEC);
     assert_int_equal(options.boot_timeout, 2 * NSEC_PER_SEC);
+    assert_int_equal(options.kill_after, NSEC_PER_SEC);
 }
 
 static void options_may_stand_anywhere_before_two_dashes(void **state) {

@@ -38,7 +38,40 @@ static void a_new_target_has_the_defaults(void **state) {
     assert_true(target->memory == UINT64_C(4) << 30);
     assert_string_equal(target->memory_text, "4G");
     assert_true(target->boot_timeout == 0 && target->timeout == 0);
+    assert_true(target->kill_after == UINT64_C(5000000000) && target->sandbox);
     target_free(NULL);
+}
+
+static void the_command_gets_the_variables_that_are_passed(void **state) {
+    static const struct {
+        const char *patterns[3];
+        const char *entry;
+        bool passed;
+    } cases[] = {
+        {{"HOME"}, "HOME=/root", true},
+        {{"HOME"}, "HOMER=x", false},
+        {{"HOM"}, "HOME=/root", false},
+        {{"CI_*", "TERM"}, "TERM=xterm", true},
+        {{"CI_*", "TERM"}, "CI_JOB=1", true},
+        {{"CI_*"}, "XCI_JOB=CI_", false},
+        {{"*"}, "ANY=thing", true},
+        {{"LC_?"}, "LC_A=", true},
+        {{"[AB]"}, "B=1", true},
+        {{"A=1"}, "A=1", false},
+        {{NULL}, "A=1", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_target_ struct target *target = target_new();
+
+        assert_true(target_passes(target, cases[i].entry));
+        target->image = xstrdup("/disk.raw");
+        assert_false(target_passes(target, cases[i].entry));
+        for (size_t j = 0; cases[i].patterns[j]; j++)
+            strv_append(&target->env_pass, cases[i].patterns[j]);
+        target->where[KEY_ENV_PASS] = xstrdup("f.toml:1:1");
+        assert_true(target_passes(target, cases[i].entry) == cases[i].passed);
+    }
 }
 
 static void a_command_may_be_words_or_a_shell(void **state) {
@@ -109,9 +142,13 @@ static void a_key_is_found_where_it_was_set(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_new_target_has_the_defaults), cmocka_unit_test(a_command_may_be_words_or_a_shell),
-        cmocka_unit_test(options_are_named_as_options),  cmocka_unit_test(another_architecture_is_not_built_in),
-        cmocka_unit_test(an_image_is_a_target),          cmocka_unit_test(a_key_is_found_where_it_was_set),
+        cmocka_unit_test(a_new_target_has_the_defaults),
+        cmocka_unit_test(a_command_may_be_words_or_a_shell),
+        cmocka_unit_test(options_are_named_as_options),
+        cmocka_unit_test(another_architecture_is_not_built_in),
+        cmocka_unit_test(the_command_gets_the_variables_that_are_passed),
+        cmocka_unit_test(an_image_is_a_target),
+        cmocka_unit_test(a_key_is_found_where_it_was_set),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,3 +211,21 @@ def test_an_emulator_that_aborts_twice_is_an_error(run, kernel, tmp_path):
     result = run(["-k", kernel, "--accel", "tcg", "-q", aborting_qemu(tmp_path, 9), "true"], cwd=tmp_path)
     assert result.status == 69 and "error: QEMU was killed by signal 6" in result.err, str(result)
     assert len(read_file(f"{tmp_path}/starts").split()) == 2
+
+
+@pytest.mark.parametrize("setting, seen", [
+    ('env_pass = ["VMTEST_A*", "HOME"]', ["HOME", "VMTEST_AB", "VMTEST_ABC"]),
+    ("env_pass = []", []),
+    ("sandbox = false", ["HOME", "VMTEST_AB", "VMTEST_ABC", "VMTEST_OTHER"]),
+])
+def test_the_command_gets_the_variables_that_the_file_says(run, tmp_path, kernel, setting, seen):
+    names = "HOME VMTEST_AB VMTEST_ABC VMTEST_OTHER"
+    write_file(tmp_path / "vmtest.toml", f"""
+[[target]]
+name = "environment"
+kernel = "{kernel}"
+command = 'for name in {names}; do [ -z "${{!name+x}}" ] || echo "$name"; done > seen; type -P cat'
+{setting}
+""")
+    result = run([], cwd=tmp_path, env={"VMTEST_AB": "1", "VMTEST_ABC": "", "VMTEST_OTHER": "1"})
+    assert (result.status, read_file(tmp_path / "seen").decode().split()) == (0, seen), str(result)

@@ -92,13 +92,17 @@ command = {json.dumps(command)}
         ("passes", "true", ""),
         ("signal", "kill -SEGV $$", ""),
         ("timeout", "sleep 1000", 'timeout = "3s"'),
+        ("passed on", "env | grep VMTEST_A", 'env_pass = ["VMTEST_A?"]'),
+        ("not passed on", "env | grep VMTEST_A", ""),
     ]))
-    result = run(["--format", "json"], cwd=project, timeout=300)
+    result = run(["--format", "json"], cwd=project, timeout=300, env={"VMTEST_AB": "ab", "VMTEST_ABC": "abc"})
     ends = {event["target"]: event for event in map(json.loads, result.out.splitlines())
             if event["event"] == "finished"}
     assert {name: end["verdict"] for name, end in ends.items()} == \
-        {"passes": "pass", "signal": "signal", "timeout": "timeout"}, str(result)
-    assert result.status == 2, str(result)
+        {"passes": "pass", "signal": "signal", "timeout": "timeout", "passed on": "pass", "not passed on": "fail"}, \
+        str(result)
+    assert "VMTEST_AB=ab" in result.out and "VMTEST_ABC" not in result.out, str(result)
+    assert result.status == 3, str(result)
 
 
 @pytest.mark.parametrize("name,args", [("mini-uefi", ["--uefi"]), ("mini", [])])
