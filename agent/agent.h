@@ -113,7 +113,7 @@ void setup_set_clock(const struct timespec *now);
 void beside_start(void);
 /* Begins with the settings and the modules. */
 void beside_begin(const struct setup *what);
-/* The root is there, though not entered yet: the shell can be started. The descriptor stays open. */
+/* The root's files are there, though it is not entered yet: the shell can be started. The descriptor stays open. */
 void beside_root_ready(int fd);
 /* Waits for the settings and the modules. */
 void beside_wait(void);

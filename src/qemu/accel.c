@@ -15,6 +15,9 @@
 #include <sys/time.h>
 
 #include "base/clock.h"
+#include "base/file.h"
+
+#define CLOCK_SOURCES_LIMIT 4096u
 
 #if defined(__x86_64__)
 #include <linux/kvm.h>
@@ -198,4 +201,21 @@ int accel_probe_kvm(const char *device, struct error **ret_error) {
 
 const char *accel_name(enum accel accel) {
     return accel == ACCEL_KVM ? "kvm" : "tcg";
+}
+
+bool accel_tsc_is_stable(const char *path) {
+    _cleanup_buffer_ struct buffer list = {0};
+    const char *word;
+    size_t length;
+
+    if (!path)
+        path = "/sys/devices/system/clocksource/clocksource0/available_clocksource";
+    if (file_read(path, CLOCK_SOURCES_LIMIT, &list, NULL) < 0)
+        return false;
+    for (word = list.data ? list.data : ""; *(word += strspn(word, " \n")); word += length) {
+        length = strcspn(word, " \n");
+        if (length == 3 && memcmp(word, "tsc", 3) == 0)
+            return true;
+    }
+    return false;
 }

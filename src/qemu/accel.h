@@ -19,4 +19,10 @@ const char *accel_name(enum accel accel);
  */
 int accel_probe_kvm(const char *device, struct error **ret_error) _must_check_;
 
+/*
+ * Whether the host's kernel trusts the TSC, which is what an emulated one counts by: `path` (NULL: sysfs's list of
+ * clock sources) holds the word "tsc".
+ */
+bool accel_tsc_is_stable(const char *path);
+
 #endif

@@ -13,6 +13,7 @@ struct arch {
     const char *console;         /* kernel's name of the first serial port */
     const char *kernel_args;     /* what this architecture wants in addition */
     const char *kernel_args_tcg; /* and what only an emulated guest gets */
+    const char *kernel_args_tsc; /* and only where the host's TSC is stable */
     const char *pvpanic;         /* device that reports a panic, or NULL */
 };
 

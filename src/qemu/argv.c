@@ -27,7 +27,8 @@ char *qemu_kernel_command_line(const struct qemu_config *config) {
      * loglevel=5 shows warnings and everything worse on the console; the rest would cost seconds on an emulated serial
      * port. panic=0 keeps a panicked guest where it is, so that pvpanic can report it. The user's come last and win.
      */
-    return xasprintf("console=%s loglevel=5 panic=0 %s%s%s%s", config->arch->console, config->arch->kernel_args,
+    return xasprintf("console=%s loglevel=5 panic=0 %s%s%s%s%s", config->arch->console, config->arch->kernel_args,
+                     config->accel == ACCEL_TCG && config->stable_tsc ? config->arch->kernel_args_tsc : "",
                      config->accel == ACCEL_TCG ? config->arch->kernel_args_tcg : "",
                      str_empty(config->kernel_args) ? "" : " ", config->kernel_args ? config->kernel_args : "");
 }

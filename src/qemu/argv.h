@@ -37,6 +37,7 @@ struct qemu_config {
     enum accel accel;
     const char *program; /* QEMU's path */
     const char *cpu;     /* value of -cpu */
+    bool stable_tsc;     /* the host's */
     unsigned num_cpus;
     uint64_t memory;                      /* bytes */
     const struct qemu_snapshot *snapshot; /* NULL: memory of QEMU's own */

@@ -145,8 +145,10 @@ static const char *compose(const struct machine *machine, const struct target *t
     return "/bin/sh";
 }
 
-bool guest_fallback_command(struct machine *machine, const struct target *target, deadline_t deadline) {
+bool guest_fallback_command(struct machine *machine, const struct target *target, const struct strv *environment,
+                            deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
+    _cleanup_strv_ struct strv with_environment = {0};
     struct guest_program program = {.arguments = &arguments};
     struct qga_exec_status status = {0};
     enum guest_exec_result result;
@@ -156,6 +158,14 @@ bool guest_fallback_command(struct machine *machine, const struct target *target
         return true;
     }
     program.path = compose(machine, target, &arguments);
+    if (environment->count > 0 && machine->windows) {
+        machine_notice(machine, "env_pass does nothing here: it needs vmtest's agent in the image");
+    } else if (environment->count > 0) {
+        strv_copy(&with_environment, environment);
+        strv_append(&with_environment, program.path);
+        strv_copy(&with_environment, &arguments);
+        program = (struct guest_program){.path = "env", .arguments = &with_environment};
+    }
     result = guest_exec_run(machine, &program, NULL, deadline, &status);
     if (result == GUEST_EXEC_EXITED)
         end_by_status(machine, &status);

@@ -365,8 +365,11 @@ static void end_by_timeout(struct worker *worker) {
 /* The guest agent has no way to end a command: its time is up, and the verdict stands. */
 static void stage_command_by_qga(struct worker *worker) {
     uint64_t timeout = worker->target->timeout;
+    _cleanup_strv_ struct strv environment = {0};
 
-    if (!guest_fallback_command(&worker->machine, worker->target, timeout ? deadline_in(timeout) : DEADLINE_NONE)) {
+    choose_environment(worker->target, &environment);
+    if (!guest_fallback_command(&worker->machine, worker->target, &environment,
+                                timeout ? deadline_in(timeout) : DEADLINE_NONE)) {
         (void)guest_fallback_sync(&worker->machine, deadline_in(LAST_WORDS));
         end_by_command_timeout(worker);
     }

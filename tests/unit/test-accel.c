@@ -8,7 +8,10 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -33,6 +36,33 @@ static void a_device_that_is_no_kvm_is_named_with_the_reason(void **state) {
         assert_int_equal(accel_probe_kvm(cases[i].device, &error), -cases[i].code);
         assert_string_equal(error_message(error), cases[i].message);
         assert_int_equal(accel_probe_kvm(cases[i].device, NULL), -cases[i].code);
+    }
+}
+
+static void the_tsc_is_stable_where_the_kernel_lists_it(void **state) {
+    static const struct {
+        const char *list;
+        bool stable;
+    } cases[] = {
+        {"tsc hpet acpi_pm \n", true},
+        {"kvm-clock tsc acpi_pm \n", true},
+        {"hpet tsc", true},
+        {"hpet acpi_pm \n", false},
+        {"tsc-early hpet\n", false},
+        {"", false},
+        {"\n", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char path[] = "/tmp/test-accel-XXXXXX";
+        int fd = mkstemp(path);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, cases[i].list, strlen(cases[i].list)), strlen(cases[i].list));
+        assert_int_equal(close(fd), 0);
+        assert_true(accel_tsc_is_stable(path) == cases[i].stable);
+        assert_int_equal(unlink(path), 0);
+        assert_false(accel_tsc_is_stable(path));
     }
 }
 
@@ -62,6 +92,7 @@ static void accelerators_have_qemus_names(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_tsc_is_stable_where_the_kernel_lists_it),
         cmocka_unit_test(a_device_that_is_no_kvm_is_named_with_the_reason),
         cmocka_unit_test(the_probe_of_this_host_ends_and_leaves_no_timer),
         cmocka_unit_test(accelerators_have_qemus_names),

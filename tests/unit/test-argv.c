@@ -40,6 +40,7 @@ static struct qemu_config emulated(void) {
         .cpu = "max",
         .num_cpus = 2,
         .memory = UINT64_C(4) << 30,
+        .stable_tsc = true,
         .sandbox = true,
         .kernel = "/proc/self/fd/8",
         .initrd = "/proc/self/fd/9",
@@ -266,6 +267,7 @@ static void the_users_kernel_arguments_come_last(void **state) {
         enum accel accel;
         const char *user;
         const char *line;
+        bool doubtful_tsc;
     } cases[] = {
         {ACCEL_KVM, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check"},
         {ACCEL_KVM, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check"},
@@ -278,11 +280,14 @@ static void the_users_kernel_arguments_come_last(void **state) {
         {ACCEL_TCG, "cryptomgr.notests=0",
          "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests "
          "cryptomgr.notests=0"},
+        {ACCEL_TCG, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check mitigations=off cryptomgr.notests", true},
+        {ACCEL_KVM, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check", true},
     };
     struct qemu_config config = emulated();
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         config.accel = cases[i].accel;
+        config.stable_tsc = !cases[i].doubtful_tsc;
         config.kernel_args = cases[i].user;
         _cleanup_free_ char *line = qemu_kernel_command_line(&config);
 

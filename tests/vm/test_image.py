@@ -136,11 +136,12 @@ image = {json.dumps(image_of("mini-noexec"))}
 command = {json.dumps(command)}
 {extra}
 """ for name, command, extra in [
-            ("code", "echo out; echo err >&2; cat /mnt/vmtest/in/file; echo kept > /mnt/vmtest/kept; exit 3", ""),
+            ("code", "echo out $VMTEST_AB; echo err >&2; cat /mnt/vmtest/in/file; echo kept > /mnt/vmtest/kept; exit 3",
+             'env_pass = ["VMTEST_A*"]'),
             ("signal", "kill -KILL $$", ""),
             ("timeout", "sleep 1000", 'timeout = "3s"'),
         ]))
-        result = run(["--format", "json"], cwd=project, timeout=300)
+        result = run(["--format", "json"], cwd=project, timeout=300, env={"VMTEST_AB": "passed on"})
         result.events = [json.loads(line) for line in result.out.splitlines()]
         result.ends = {event["target"]: event for event in result.events
                        if event["event"] == "finished"}
@@ -151,7 +152,7 @@ command = {json.dumps(command)}
             {"code": "fail", "signal": "signal", "timeout": "timeout"}, str(result)
 
     def test_output(self, result):
-        for stream, text in [("stdout", "out\nseen\n"), ("stderr", "err\n")]:
+        for stream, text in [("stdout", "out passed on\nseen\n"), ("stderr", "err\n")]:
             assert "".join(event["text"] for event in result.events
                            if event["event"] == "output" and event["stream"] == stream) == text, str(result)
 
