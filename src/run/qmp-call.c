@@ -6,6 +6,9 @@
 
 #include "base/log.h"
 
+#define CONT_PATIENCE (5 * NSEC_PER_SEC)
+#define CONT_WAIT (5 * NSEC_PER_MSEC)
+
 static bool is_ready(const struct machine *machine) {
     return machine->qmp.greeted && machine->qmp_out.size == 0;
 }
@@ -33,6 +36,22 @@ static bool wait_for_reply(struct machine *machine, const char *command, deadlin
 bool qmp_call(struct machine *machine, const char *command, json_t *arguments, deadline_t deadline) {
     qmp_execute(&machine->qmp, &machine->qmp_out, command, arguments);
     return wait_for_reply(machine, command, deadline);
+}
+
+static bool never(const struct machine *machine) {
+    (void)machine;
+    return false;
+}
+
+bool qmp_call_cont(struct machine *machine, deadline_t deadline) {
+    deadline_t patience = deadline_earlier(deadline, deadline_in(CONT_PATIENCE));
+
+    while (!qmp_call(machine, "cont", NULL, deadline)) {
+        if (machine->ended || !machine->qmp.failure || deadline_passed(patience))
+            return false;
+        (void)machine_wait(machine, never, deadline_in(CONT_WAIT));
+    }
+    return true;
 }
 
 /* Writes a whole message with a descriptor to a socket that is all but empty. */

@@ -17,6 +17,12 @@ bool qmp_call_getfd(struct machine *machine, const char *name, int fd, deadline_
 /* Switches the capabilities on that templates need: memory that stays in its file, events about migrations. */
 bool qmp_call_migration_capabilities(struct machine *machine, deadline_t deadline);
 
+/*
+ * Lets the machine go on after a migration out of it. QEMU tells that one has ended somewhat before it takes `cont`,
+ * and refuses it until then.
+ */
+bool qmp_call_cont(struct machine *machine, deadline_t deadline);
+
 /* Waits for the end of the migration under way; false as well when it has failed. */
 bool qmp_call_migration_end(struct machine *machine, deadline_t deadline);
 

@@ -189,7 +189,7 @@ void template_run_freeze(struct template_run *run, struct machine *machine, cons
     if (target->image && !settle(machine))
         return;
     saved = qmp_call(machine, "stop", NULL, deadline) && save(run, machine, target, overlay_fd, &error);
-    if (!machine->ended && !qmp_call(machine, "cont", NULL, deadline_in(STEP_TIMEOUT)))
+    if (!machine->ended && !qmp_call_cont(machine, deadline_in(STEP_TIMEOUT)))
         machine_end(machine, VERDICT_ERROR, 0, "QEMU did not go on after it was frozen for a template: %s",
                     machine->qmp.failure ? machine->qmp.failure : "no answer");
     if (saved && !machine->ended)

@@ -67,6 +67,7 @@ class Migration:
         if self.memory and not fake.incoming and not self.memory.shared:
             fault("what is written to the memory must get into the file")
         self.wrong, _, self.how = fake.plan.get("clone" if fake.incoming else "freeze", "").partition(" ")
+        self.refusals = fake.plan.get("refusals", 0)
         self.stopped = fake.incoming
         self.loaded = not fake.incoming
         self.ready = set()
@@ -153,6 +154,9 @@ class Migration:
     def go_on(self, _):
         if not self.loaded:
             fault("cont: the state has not been loaded")
+        if self.refusals > 0:
+            self.refusals -= 1
+            raise QmpError("Migration is not finalized yet")
         if self.fail("cont"):
             return SILENCE
         self.stopped = False

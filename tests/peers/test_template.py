@@ -207,6 +207,12 @@ def test_a_qemu_that_dies_while_it_is_frozen_is_lost(bench, store, step, how, wo
     assert store.entries() == []
 
 
+def test_a_machine_that_goes_on_only_somewhat_after_its_migration_has_ended_makes_its_template(bench, store):
+    bench.plan(refusals=3)
+    assert run(bench, command="exit 3").expect(3, "fail")
+    assert len(boots(bench)) == 1 and store.key
+
+
 def test_a_machine_that_does_not_go_on_after_it_was_frozen_is_an_error(bench, store):
     bench.plan(freeze="cont error")
     run(bench, timeout=30).expect(69, "error", "did not go on", "the fake refuses 'cont'")
