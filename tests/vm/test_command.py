@@ -37,7 +37,8 @@ class TestStreams:
     def test_standard_error_carries_the_commands_bytes_and_our_lines(self, result, kernel):
         lines = result.stderr.split(b"\n")
         assert lines[0] == f"=> {os.path.basename(kernel)}".encode(), str(result)
-        for stage in (b"===> Booting", b"===> Setting up VM", b"===> Running command"):
+        assert lines.count(b"===> Booting") + lines.count(b"===> Booting (from template)") == 1, str(result)
+        for stage in (b"===> Setting up VM", b"===> Running command"):
             assert lines.count(stage) == 1, str(result)
         assert b"err\0" in result.stderr.split(b"===> Running command\n")[1], str(result)
 
