@@ -115,6 +115,8 @@ void beside_start(void);
 void beside_begin(const struct setup *what);
 /* The root's files are there, though it is not entered yet: the shell can be started. The descriptor stays open. */
 void beside_root_ready(int fd);
+/* Waits for the settings, which need /dev: before that is moved. */
+void beside_wait_applied(void);
 /* Waits for the settings and the modules. */
 void beside_wait(void);
 

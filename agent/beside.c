@@ -5,25 +5,24 @@
  * what the command's start runs through, and the guest has read the files. The thread exists before a machine may be
  * frozen, so that its clones need not make it; it has a root directory of its own (unshare(2), CLONE_FS).
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <spawn.h>
 #include <stddef.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "agent.h"
 
 static bool running;
-static sem_t begun, done, root_ready;
+static sem_t prepared, begun, applied, done, root_ready;
+static bool has_own_root;
+static int null = -1;
 static const struct setup *setup;
 static int root_fd = -1;
 
-static void do_early_part(void) {
-    setup_apply(setup);
+static void stage(void) {
     if (setup->modules)
         mounts_stage_modules(setup->modules);
 }
@@ -38,16 +37,16 @@ static void start_shell(void) {
     posix_spawnattr_t attributes;
     sigset_t none;
     pid_t pid;
-    int null;
 
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (fchdir(root_fd) < 0 || chroot(".") < 0 || !spawn_shell(argv, ":"))
         return;
     (void)sigemptyset(&none);
     if (posix_spawn_file_actions_init(&files) != 0 || posix_spawnattr_init(&attributes) != 0)
         return;
-    for (int fd = 0; fd < 3; fd++)
-        (void)posix_spawn_file_actions_adddup2(&files, null, fd);
+    for (int fd = 0; fd < 3; fd++) {
+        if (posix_spawn_file_actions_adddup2(&files, null, fd) != 0)
+            return;
+    }
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
     (void)posix_spawn(&pid, argv[0], &files, &attributes, (char *const *)argv, setup->shell_environment);
@@ -55,15 +54,19 @@ static void start_shell(void) {
 
 static void *work(void *unused) {
     (void)unused;
-    if (unshare(CLONE_FS) < 0)
-        log_line("unshare: %s", strerror(errno));
+    has_own_root = unshare(CLONE_FS) == 0;
+    (void)sem_post(&prepared);
+    if (!has_own_root)
+        return NULL;
     while (sem_wait(&begun) < 0)
         ;
-    do_early_part();
+    setup_apply(setup);
+    (void)sem_post(&applied);
+    stage();
     (void)sem_post(&done);
     while (sem_wait(&root_ready) < 0)
         ;
-    if (root_fd >= 0 && setup->shell_environment[0])
+    if (root_fd >= 0 && null >= 0 && setup->shell_environment[0])
         start_shell();
     return NULL;
 }
@@ -71,18 +74,33 @@ static void *work(void *unused) {
 void beside_start(void) {
     pthread_t thread;
 
-    if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || sem_init(&begun, 0, 0) < 0 || sem_init(&done, 0, 0) < 0 ||
-        sem_init(&root_ready, 0, 0) < 0)
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || sem_init(&prepared, 0, 0) < 0 || sem_init(&begun, 0, 0) < 0 ||
+        sem_init(&applied, 0, 0) < 0 || sem_init(&done, 0, 0) < 0 || sem_init(&root_ready, 0, 0) < 0)
         return;
-    running = pthread_create(&thread, NULL, work, NULL) == 0 && pthread_detach(thread) == 0;
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (pthread_create(&thread, NULL, work, NULL) != 0)
+        return;
+    (void)pthread_detach(thread);
+    while (sem_wait(&prepared) < 0)
+        ;
+    running = has_own_root;
 }
 
 void beside_begin(const struct setup *what) {
     setup = what;
-    if (running)
+    if (running) {
         (void)sem_post(&begun);
-    else
-        do_early_part();
+        return;
+    }
+    setup_apply(setup);
+    stage();
+}
+
+void beside_wait_applied(void) {
+    static bool waited;
+
+    while (running && !waited)
+        waited = sem_wait(&applied) == 0;
 }
 
 void beside_root_ready(int fd) {

@@ -146,6 +146,7 @@ int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire
     if ((overlay ? mount_overlay_root(failure) : complete_root(entries, count, failure)) < 0)
         return -1;
 
+    beside_wait_applied();
     done = move_to_directories();
     old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (old_root < 0 || chdir("/newroot") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||

@@ -79,7 +79,7 @@ static char *cpuinfo_value(const char *text, const char *key) {
     return NULL;
 }
 
-/* Under KVM the guest sees the host's processor. */
+/* Under KVM the guest sees the host's processor; emulated, it counts time by the host's TSC. */
 static int find_host(struct found *found, struct error **ret_error) {
     _cleanup_buffer_ struct buffer cpuinfo = {0};
     struct utsname name;
@@ -155,7 +155,7 @@ static int find_all(struct found *found, const struct target *target, const stru
         r = find_image(found, target, preparation, ret_error);
     if (r == 0 && target->uefi)
         r = find_firmware(found, preparation, ret_error);
-    if (r == 0 && preparation->accel == ACCEL_KVM)
+    if (r == 0)
         r = find_host(found, ret_error);
     return r == 0 ? find_qemu(found, preparation->program, ret_error) : r;
 }
