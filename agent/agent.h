@@ -134,12 +134,19 @@ int skeleton_cover(const char *directory, const char *later, struct failure *fai
 void skeleton_make_readonly(void);
 
 /* entropy.c */
-/* Gives the kernel entropy of the host's, so that nobody draws the numbers of another clone of the same machine. */
-void entropy_add(const unsigned char *bytes, size_t size);
+/*
+ * Gives the kernel entropy of the host's, so that nobody draws the numbers of another clone of the same machine.
+ * Negative errno when it does not take it.
+ */
+int entropy_add(const unsigned char *bytes, size_t size);
 
 /* settle.c */
 /* Waits until the system has come up and is quiet, at most so long. For a child: it blocks. */
 void settle(uint32_t limit_msec);
+
+/* tasks.c */
+/* Has the kernel show its tasks on its console. Blocks until they stand there. */
+void tasks_show(void);
 
 /* serve.c */
 /* Kills the command that runs, if any. */

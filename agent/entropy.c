@@ -60,11 +60,12 @@ static void use_up_stores(void) {
     (void)sched_setaffinity(0, sizeof(all), &all);
 }
 
-void entropy_add(const unsigned char *bytes, size_t size) {
+int entropy_add(const unsigned char *bytes, size_t size) {
     /* struct rand_pool_info ends in an array of words of no fixed length. */
     uint32_t pool[2 + 64];
     struct rand_pool_info info = {0};
     int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    int r;
 
     if (size > sizeof(pool) - sizeof(info))
         size = sizeof(pool) - sizeof(info);
@@ -72,12 +73,14 @@ void entropy_add(const unsigned char *bytes, size_t size) {
     info.buf_size = (int)size;
     memcpy(pool, &info, sizeof(info));
     memcpy((unsigned char *)pool + sizeof(info), bytes, size);
-    if (fd < 0 || ioctl(fd, RNDADDENTROPY, pool) < 0)
-        log_line("adding entropy: %s", strerror(errno));
+    r = fd < 0 || ioctl(fd, RNDADDENTROPY, pool) < 0 ? -errno : 0;
+    if (r < 0)
+        log_line("adding entropy: %s", strerror(-r));
     if (fd >= 0) {
         (void)ioctl(fd, RNDRESEEDCRNG);
         (void)close(fd);
     }
     if (keeps_stores())
         use_up_stores();
+    return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The conversation with the host (wire/frame.h): one poll loop over the port, the signals and the command's streams.
- * State: setting up -> ready -> command running -> exited. A PING is answered in every state, and whatever the output
- * is doing.
+ * State: setting up -> ready (or failed) -> command running -> exited. A PING is answered in every state, and whatever
+ * the output is doing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 
 #include "agent.h"
 
-enum state { STATE_HELLO, STATE_READY, STATE_RUNNING, STATE_EXITED };
+enum state { STATE_HELLO, STATE_FAILED, STATE_READY, STATE_RUNNING, STATE_EXITED };
 enum source { SOURCE_PORT, SOURCE_SIGNAL, SOURCE_OUT, SOURCE_ERR, SOURCE_IN, N_SOURCES };
 
 static enum state state;
@@ -27,6 +27,7 @@ static size_t received_size;
 static pid_t syncing;    /* the child that writes everything back, 0: none */
 static bool sync_wanted; /* asked for again meanwhile */
 static pid_t settling;   /* the child that waits for the system to settle, 0: none */
+static pid_t showing;    /* the child that has the kernel show its tasks, 0: none */
 
 static void send_frame(struct wire_writer *writer) {
     size_t size = wire_end(writer);
@@ -108,6 +109,7 @@ static void on_setup(const struct wire_frame *frame) {
     struct failure failure;
 
     if (setup_take(frame, &failure) < 0) {
+        state = STATE_FAILED; /* half of it may have been done */
         send_failure(&failure);
         return;
     }
@@ -163,6 +165,22 @@ static void on_settle(struct wire_reader *reader) {
     }
 }
 
+/* In a child too: a console may be slow, and the kernel writes all of it before it returns. */
+static void on_tasks(void) {
+    if (showing > 0)
+        return;
+    showing = fork();
+    if (showing == 0) {
+        tasks_show();
+        _exit(0);
+    }
+    if (showing < 0) {
+        showing = 0;
+        tasks_show();
+        send_empty(WIRE_SHOWN);
+    }
+}
+
 /* Every child that has ended: the command, the one that syncs, orphans. */
 static void reap(void) {
     struct rusage usage;
@@ -174,6 +192,10 @@ static void reap(void) {
         if (pid == settling) {
             settling = 0;
             send_empty(WIRE_SETTLED);
+        }
+        if (pid == showing) {
+            showing = 0;
+            send_empty(WIRE_SHOWN);
         }
         if (pid != syncing)
             continue;
@@ -234,7 +256,7 @@ static bool on_frame(const struct wire_frame *frame) {
         if (state == STATE_READY)
             on_exec(frame);
         else
-            refuse(state == STATE_HELLO ? "the guest has not been set up" : "a command has been started already");
+            refuse(state < STATE_READY ? "the guest has not been set up" : "a command has been started already");
         break;
     case WIRE_STDIN:
         return command_input(&command, frame->payload, frame->size);
@@ -259,6 +281,9 @@ static bool on_frame(const struct wire_frame *frame) {
         break;
     case WIRE_SETTLE:
         on_settle(&reader);
+        break;
+    case WIRE_TASKS:
+        on_tasks();
         break;
     case WIRE_POWEROFF:
         power_off();

@@ -9,6 +9,7 @@
 #define MAX_SHELL_ENVIRONMENT 32
 
 static struct setup setup;
+static int entropy_error; /* negative errno: the kernel did not take the host's entropy */
 static struct mount_entry entries[MAX_MOUNTS];
 static char shell_text[4096];
 static char *shell_entries[MAX_SHELL_ENVIRONMENT + 1];
@@ -27,7 +28,7 @@ void setup_apply(const struct setup *what) {
     if (role == ROLE_SOCKET)
         return;
     setup_set_clock(&what->now);
-    entropy_add(what->entropy, what->entropy_size);
+    entropy_error = entropy_add(what->entropy, what->entropy_size);
     if (what->hostname[0] && sethostname(what->hostname, strlen(what->hostname)) < 0)
         log_line("setting the host name: %s", strerror(errno));
 }
@@ -54,6 +55,7 @@ static void get_shell_environment(struct wire_reader *reader) {
 static int parse(const struct wire_frame *frame, struct failure *failure) {
     struct wire_reader reader;
 
+    setup = (struct setup){0};
     wire_reader_init(&reader, frame);
     setup_get_time(&reader, &setup.now);
     setup.entropy = wire_get_bytes(&reader, &setup.entropy_size);
@@ -115,5 +117,9 @@ int setup_take(const struct wire_frame *frame, struct failure *failure) {
     beside_begin(&setup);
     r = role == ROLE_PROCESS ? mount_shares(failure) : mount_everything(failure);
     beside_wait();
+    /* A machine that kept its clock is no clone, and has its own. */
+    if (r == 0 && entropy_error < 0 && setup.now.tv_sec != 0)
+        return fail(failure, "the guest's kernel takes no entropy, and would repeat another run's random numbers: %s",
+                    strerror(-entropy_error));
     return r;
 }

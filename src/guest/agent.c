@@ -88,6 +88,7 @@ static unsigned allowed_states(uint32_t type) {
     case WIRE_SYNCED:
         return 1u << AGENT_EXITED;
     case WIRE_PONG:
+    case WIRE_SHOWN:
         return alive;
     case WIRE_LOG:
         return alive | 1u << AGENT_SILENT;
@@ -126,6 +127,9 @@ static int take_frame(struct agent_client *client, const struct wire_frame *fram
         return 0;
     case WIRE_SETTLED:
         client->settled = true;
+        return 0;
+    case WIRE_SHOWN:
+        client->shown = true;
         return 0;
     case WIRE_PONG:
         client->pongs++;
@@ -280,6 +284,11 @@ void agent_client_clock(struct agent_client *client) {
 
 void agent_client_settle(struct agent_client *client, uint32_t limit_msec) {
     send_small(client, WIRE_SETTLE, NULL, (uint32_t[]){limit_msec}, 1);
+}
+
+void agent_client_tasks(struct agent_client *client) {
+    client->shown = false;
+    send_small(client, WIRE_TASKS, NULL, NULL, 0);
 }
 
 void agent_client_stdin(struct agent_client *client, const void *data, size_t size) {

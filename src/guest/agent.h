@@ -30,6 +30,7 @@ struct agent_client {
     uint64_t user_usec, system_usec, max_rss_kib;
     uint64_t pongs; /* how many have come */
     bool settled;   /* the guest's system has come up and is quiet */
+    bool shown;     /* its kernel has shown its tasks on the console */
     bool heard;     /* a frame of any type has come since the caller last cleared it */
 
     /* Called for each piece of output, WIRE_STDOUT or WIRE_STDERR. */
@@ -85,5 +86,7 @@ void agent_client_sync(struct agent_client *client);
 /* The host's wall clock of now. */
 void agent_client_clock(struct agent_client *client);
 void agent_client_settle(struct agent_client *client, uint32_t limit_msec);
+/* Asks the kernel for its tasks, on the console: `shown` says that it is done. */
+void agent_client_tasks(struct agent_client *client);
 
 #endif

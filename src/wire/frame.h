@@ -56,6 +56,8 @@
  * CLOCK     (host) u64 wall clock seconds, u32 nanoseconds: as in SETUP, once more
  * SETTLE    (host) u32 milliseconds: load what shares need, and wait until the system has come up and is quiet, at most
  *           so long; answered by SETTLED (empty). Before SETUP, of an agent in a system of its own.
+ * TASKS     (host) empty: the kernel is to show its tasks on its console, all of them, the running and the blocked
+ *           ones (SysRq t, l and w); answered by SHOWN (empty), or FAILED
  * LOG       string: one line for debugging
  */
 /* clang-format on */
@@ -81,6 +83,8 @@ enum wire_type {
     WIRE_SETTLE,
     WIRE_SETTLED,
     WIRE_CLOCK,
+    WIRE_TASKS,
+    WIRE_SHOWN,
     WIRE_TYPE_END,
 };
 

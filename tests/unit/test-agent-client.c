@@ -210,6 +210,7 @@ static void each_frame_has_its_place_and_no_other(void **state) {
         [WIRE_SYNCED] = E,
         [WIRE_SETTLED] = H,
         [WIRE_PONG] = H | R | E | Y | F,
+        [WIRE_SHOWN] = H | R | E | Y | F,
         [WIRE_LOG] = S | H | R | E | Y | F,
         /* The rest is the host's to send. */
     };

@@ -725,6 +725,24 @@ static void test_sync_is_answered_after_the_end(void **state) {
     host_stop(&host);
 }
 
+static void test_tasks_are_answered_while_the_command_runs(void **state) {
+    static const char *const argv[] = {"cat", NULL};
+    static struct result result;
+    struct host host;
+    struct wire_frame frame;
+
+    (void)state;
+    host_begin(&host);
+    host_exec(&host, WIRE_EXEC_STDIN, LOTS, argv);
+    host_send_raw(&host, WIRE_TASKS, "", 0);
+    frame = host_expect(&host, WIRE_SHOWN);
+    assert_int_equal(frame.size, 0);
+    host_send_raw(&host, WIRE_STDIN, "", 0);
+    host_collect(&host, false, &result);
+    assert_int_equal(result.code, 0);
+    host_stop(&host);
+}
+
 /* WIRE_EXEC_INHERIT: the agent's own environment, what the host gives in front of it, a login's where both are silent.
  */
 static void test_environment_can_be_inherited(void **state) {
@@ -890,6 +908,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_terminal_input_can_end, end_agent),
         cmocka_unit_test_teardown(test_terminal_output_outlives_the_command, end_agent),
         cmocka_unit_test_teardown(test_sync_is_answered_after_the_end, end_agent),
+        cmocka_unit_test_teardown(test_tasks_are_answered_while_the_command_runs, end_agent),
         cmocka_unit_test_teardown(test_environment_can_be_inherited, end_agent),
         cmocka_unit_test_teardown(test_settling_is_bounded_and_answered, end_agent),
         cmocka_unit_test_teardown(test_clock_is_left_alone_by_an_agent_on_a_socket, end_agent),
