@@ -64,6 +64,50 @@ int fd_write_all(int fd, const void *data, size_t size) {
     return 0;
 }
 
+#define SPARSE_PIECE 65536u
+
+/* Fills the buffer unless the stream ends; how much came, or a negative errno. */
+static ssize_t read_full(int fd, char *data, size_t size) {
+    size_t filled = 0;
+
+    while (filled < size) {
+        ssize_t got = read(fd, data + filled, size - filled);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        filled += (size_t)got;
+    }
+    return (ssize_t)filled;
+}
+
+int fd_copy_sparse(int from, int to) {
+    static const char zero[SPARSE_PIECE];
+    _cleanup_free_ char *data = xmalloc(SPARSE_PIECE);
+    off_t end = lseek(to, 0, SEEK_CUR);
+    ssize_t got;
+
+    if (end < 0)
+        return -errno;
+    while ((got = read_full(from, data, SPARSE_PIECE)) > 0) {
+        int r = 0;
+
+        if (memcmp(data, zero, (size_t)got) != 0)
+            r = fd_write_all(to, data, (size_t)got);
+        else if (lseek(to, got, SEEK_CUR) < 0)
+            r = -errno;
+        if (r < 0)
+            return r;
+        end += got;
+    }
+    if (got < 0)
+        return (int)got;
+    return ftruncate(to, end) < 0 ? -errno : 0;
+}
+
 int fd_from_memory(const char *name, const void *data, size_t size, int *ret_fd, struct error **ret_error) {
     _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
     int r;

@@ -20,6 +20,11 @@ int file_write_atomically(const char *path, const void *data, size_t size, mode_
 /* Writes all of it to a blocking descriptor. 0 or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t size) _must_check_;
 
+/*
+ * Copies a stream to a file from its position to the stream's end; what is zero becomes holes. 0 or a negative errno.
+ */
+int fd_copy_sparse(int from, int to) _must_check_;
+
 /* A memfd with this content, positioned at 0. *ret_fd is the caller's. */
 int fd_from_memory(const char *name, const void *data, size_t size, int *ret_fd, struct error **ret_error) _must_check_;
 

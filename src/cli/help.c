@@ -188,6 +188,7 @@ static const char *const type_names[] = {
     [CONFIG_DURATION] = "duration",
     [CONFIG_MEMORY] = "amount of memory",
     [CONFIG_ENUM] = "string",
+    [CONFIG_SET] = "list of strings",
     [CONFIG_STRINGS] = "list of strings",
     [CONFIG_MOUNTS] = "table of tables",
 };

@@ -89,6 +89,11 @@ static void apply_options(const struct options *options, struct config *config) 
             config->targets[i]->timeout = options->timeout;
         if (options->given[OPTION_KILL_AFTER])
             config->targets[i]->kill_after = options->kill_after;
+        if (options->given[OPTION_RUN_TIMEOUT])
+            config->targets[i]->run_timeout = options->run_timeout;
+        if (options->given[OPTION_FAIL_ON])
+            config->targets[i]->fail_on = options->fail_on;
+        config->targets[i]->dump = config->targets[i]->dump || options->dump;
         config->targets[i]->sandbox = config->targets[i]->sandbox && !options->no_sandbox;
         if (options->no_template) {
             config->targets[i]->template = false;
@@ -98,7 +103,8 @@ static void apply_options(const struct options *options, struct config *config) 
     }
 }
 
-static struct sink *make_sink(const struct options *options, const struct config *config, struct writer *writer) {
+static struct sink *make_sink(const struct options *options, const struct config *config, const char *again,
+                              struct writer *writer) {
     bool one_liner = options_is_one_liner(options);
     bool out_tty = isatty(STDOUT_FILENO);
     bool err_tty = isatty(STDERR_FILENO);
@@ -111,6 +117,7 @@ static struct sink *make_sink(const struct options *options, const struct config
         .color = tty && !environment_set("NO_COLOR"),
         .one_liner = one_liner,
         .interactive = config->targets[0]->interactive,
+        .again = again,
     };
 
     if (options->format == FORMAT_JSON)
@@ -118,20 +125,39 @@ static struct sink *make_sink(const struct options *options, const struct config
     return sink_terminal_new(&terminal, writer);
 }
 
-static int run(const struct options *options, const struct config *config, uint64_t start) {
+/* Says what of the run could not be told. Returns the exit status, which is no success then. */
+static int end_sinks(struct supervisor *supervisor, struct sink *artifacts, int status) {
+    const struct error *error = artifacts ? sink_artifacts_error(artifacts) : NULL;
+
+    if (supervisor_output_error(supervisor) != 0)
+        (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",
+                      strerror(supervisor_output_error(supervisor)));
+    if (!error)
+        return status;
+    (void)fprintf(stderr, "vmtest: the artifacts are not complete: %s\n", error_message(error));
+    return status == 0 ? EXIT_STATUS_UNAVAILABLE : status;
+}
+
+static int run(const struct options *options, const struct config *config, const char *again, uint64_t start) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_supervisor_ struct supervisor *supervisor = NULL;
-    const struct supervisor_options supervisor_options = {.start = start, .input_fd = STDIN_FILENO};
+    const struct supervisor_options supervisor_options = {
+        .start = start, .artifacts = options->artifacts, .input_fd = STDIN_FILENO};
+    struct sink *sinks[2];
+    size_t n_sinks = 0;
 
     if (supervisor_new(&supervisor_options, &supervisor, &error) < 0)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
 
-    struct sink *sink = make_sink(options, config, supervisor_writer(supervisor));
-    int status = supervisor_run(supervisor, config->targets, config->n_targets, &sink, 1);
-    sink->free(sink);
-    if (supervisor_output_error(supervisor) != 0)
-        (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",
-                      strerror(supervisor_output_error(supervisor)));
+    /* The artifacts come first: they are whole when the terminal says that a target has ended. */
+    struct sink *artifacts = options->artifacts ? sink_artifacts_new(again, options_is_one_liner(options)) : NULL;
+    if (artifacts)
+        sinks[n_sinks++] = artifacts;
+    sinks[n_sinks++] = make_sink(options, config, again, supervisor_writer(supervisor));
+    int status = supervisor_run(supervisor, config->targets, config->n_targets, sinks, n_sinks);
+    status = end_sinks(supervisor, artifacts, status);
+    for (size_t i = 0; i < n_sinks; i++)
+        sinks[i]->free(sinks[i]);
     return status;
 }
 
@@ -170,5 +196,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < config->warnings.count; i++)
         (void)fprintf(stderr, "vmtest: warning: %s\n", config->warnings.items[i]);
     apply_options(&options, config);
-    return run(&options, config, start);
+
+    _cleanup_free_ char *again = options_again(&options, argc, argv);
+    return run(&options, config, again, start);
 }

@@ -82,8 +82,19 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_KILL_AFTER] = {"kill-after", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(kill_after), NULL,
         KEY_KILL_AFTER,
         "How long a command whose time is up has to end after SIGTERM, before SIGKILL, whatever the file says (default: 5s)."},
+    [OPTION_RUN_TIMEOUT] = {"run-timeout", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(run_timeout), NULL,
+        KEY_RUN_TIMEOUT,
+        "How long the whole run of a target may take, such as 90s or 5m, whatever the file says (default: as long as "
+        "the boot and the command may)."},
+    [OPTION_FAIL_ON] = {"fail-on", '\0', "KINDS", OPTION_TYPE_SET, GROUP_EVERY, FIELD(fail_on), NULL, KEY_FAIL_ON,
+        "Fail where the guest's kernel reports one of KINDS on its console, such as oops,warn, though the command passes; any "
+        "stands for all of them. Whatever the file says."},
+    [OPTION_DUMP] = {"dump", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(dump), NULL, KEY_DUMP,
+        "Keep the guest's memory where it panicked or its time was up, in the directory of --artifacts."},
     [OPTION_NO_SANDBOX] = {"no-sandbox", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(no_sandbox), NULL, KEY_SANDBOX,
         "Run QEMU without its own sandbox, for a QEMU that was built without it or does not work in it."},
+    [OPTION_ARTIFACTS] = {"artifacts", '\0', "DIR", OPTION_TYPE_PATH, GROUP_OUTPUT, FIELD(artifacts), NULL, NO_KEY,
+        "Keep the console, the output and what else explains a verdict in DIR, in a directory for each target."},
     [OPTION_FORMAT] = {"format", '\0', "FORMAT", OPTION_TYPE_CHOICE, GROUP_OUTPUT, FIELD(format), "terminal|json",
         NO_KEY,
         "Show the run to a person, or print one JSON object a line for each event (default: terminal)."},
@@ -101,6 +112,8 @@ void options_deinit(struct options *options) {
         if (row->type == OPTION_TYPE_STRING || row->type == OPTION_TYPE_PATH || row->type == OPTION_TYPE_MEMORY)
             free(*(char **)((char *)options + row->offset));
     }
+    for (size_t i = 0; i < OPTION_ID_COUNT; i++)
+        free(options->text[i]);
     strv_deinit(&options->words);
     *options = (struct options){0};
 }
@@ -143,6 +156,19 @@ static int cpus_parse(const struct option_row *row, const char *text, unsigned *
     return 0;
 }
 
+/* Names with commas between them. */
+static int set_parse(const struct option_row *row, const char *text, unsigned *bits, struct error **ret_error) {
+    _cleanup_free_ char *copy = xstrdup(text);
+    char *rest = copy;
+    char *name;
+    int r = 0;
+
+    *bits = 0;
+    while (r == 0 && (name = strsep(&rest, ",")) != NULL)
+        r = config_set_add(&config_keys[row->key], name, bits, ret_error);
+    return r;
+}
+
 static void set_string(void *field, const char *text) {
     char **string = field;
 
@@ -158,6 +184,8 @@ static int option_set(struct options *options, const struct option_row *row, con
     int r = 0;
 
     options->given[row - option_rows] = true;
+    if (text)
+        set_string(&options->text[row - option_rows], text);
     switch (row->type) {
     case OPTION_TYPE_FLAG:
         *(bool *)field = true;
@@ -174,6 +202,9 @@ static int option_set(struct options *options, const struct option_row *row, con
         return choice_parse(row, text, field, ret_error);
     case OPTION_TYPE_CPUS:
         return cpus_parse(row, text, field, ret_error);
+    case OPTION_TYPE_SET:
+        r = set_parse(row, text, field, ret_error);
+        break;
     case OPTION_TYPE_DURATION:
         r = config_parse_duration(text, field, ret_error);
         break;
@@ -363,6 +394,31 @@ int options_parse(int argc, char *const argv[], struct options *ret_options, str
     return 0;
 }
 
+static void add_word(struct buffer *line, const char *word) {
+    _cleanup_free_ char *quoted = str_shell_quote(word);
+
+    buffer_printf(line, "%s%s", line->size > 0 ? " " : "", quoted);
+}
+
+char *options_again(const struct options *options, int argc, char *const argv[]) {
+    bool one_liner = options_is_one_liner(options);
+    struct buffer line = {0};
+
+    for (int i = 0; i < (one_liner ? argc : 1); i++)
+        add_word(&line, argv[i]);
+    for (size_t i = 0; !one_liner && i < OPTION_ID_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+        _cleanup_free_ char *name = xasprintf("--%s", row->name);
+
+        if (!options->given[i] || i == OPTION_FILTER || row->group == GROUP_OUTPUT)
+            continue;
+        add_word(&line, name);
+        if (options->text[i])
+            add_word(&line, options->text[i]);
+    }
+    return buffer_take(&line);
+}
+
 /*
  * Words before `--` are joined by blanks and go to the shell, as do words on both sides of it. Behind `--`, one word
  * goes to the shell, and several are the argument vector.
@@ -433,6 +489,9 @@ int options_to_target(const struct options *options, const char *cwd, struct tar
     target->timeout = options->timeout;
     if (options->given[OPTION_KILL_AFTER])
         target->kill_after = options->kill_after;
+    target->run_timeout = options->run_timeout;
+    target->fail_on = options->fail_on;
+    target->dump = options->dump;
     target->sandbox = !options->no_sandbox;
     if (options->num_cpus > 0)
         target->num_cpus = options->num_cpus;

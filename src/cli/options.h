@@ -39,7 +39,11 @@ enum option_id {
     OPTION_BOOT_TIMEOUT,
     OPTION_TIMEOUT,
     OPTION_KILL_AFTER,
+    OPTION_RUN_TIMEOUT,
+    OPTION_FAIL_ON,
+    OPTION_DUMP,
     OPTION_NO_SANDBOX,
+    OPTION_ARTIFACTS,
     OPTION_FORMAT,
     OPTION_HELP,
     OPTION_VERSION,
@@ -56,6 +60,7 @@ enum option_type {
     OPTION_TYPE_CHOICE,   /* one of `values`; int, its index */
     OPTION_TYPE_DURATION, /* config_parse_duration(); uint64_t nanoseconds */
     OPTION_TYPE_MEMORY,   /* config_parse_memory(); char *, as written */
+    OPTION_TYPE_SET,      /* names of the key's values with commas between them; unsigned, its bits */
     OPTION_TYPE_CPUS,     /* a number in the range of the key vm.num_cpus; unsigned */
 };
 
@@ -79,6 +84,7 @@ enum output_format { FORMAT_TERMINAL, FORMAT_JSON };
 /* What the command line said. Strings are NULL and numbers 0 where nothing was said. Start with {0}. */
 struct options {
     bool given[OPTION_ID_COUNT]; /* which options were there */
+    char *text[OPTION_ID_COUNT]; /* their arguments, as they were given; NULL for a flag */
 
     char *config; /* NULL: vmtest.toml */
     char *filter; /* not to be applied to a one-liner */
@@ -108,9 +114,13 @@ struct options {
     uint64_t boot_timeout; /* nanoseconds; for every target, from a file or not */
     uint64_t timeout;      /* the same */
     uint64_t kill_after;   /* the same */
-    bool no_sandbox;       /* for every target, from a file or not */
+    uint64_t run_timeout;  /* the same */
+    unsigned fail_on;      /* the same: the bits of the key fail_on */
+    bool dump;             /* for every target, from a file or not */
+    bool no_sandbox;       /* the same */
 
-    int format; /* enum output_format */
+    char *artifacts; /* the directory for evidence, or NULL */
+    int format;      /* enum output_format */
     bool help;
     bool version;
 
@@ -128,6 +138,12 @@ void options_deinit(struct options *options);
  * -EINVAL for a wrong command line, with *ret_options untouched: cli/ then exits with EXIT_STATUS_USAGE.
  */
 int options_parse(int argc, char *const argv[], struct options *ret_options, struct error **ret_error) _must_check_;
+
+/*
+ * The command line that runs the same again, quoted for a shell: as it was for a one-liner; for a file's targets,
+ * without what chose among them and without the options of output. Caller frees.
+ */
+char *options_again(const struct options *options, int argc, char *const argv[]);
 
 /* Whether the command line itself describes the target to run. */
 bool options_is_one_liner(const struct options *options);

@@ -62,6 +62,7 @@ enum config_type {
     CONFIG_DURATION,
     CONFIG_MEMORY,
     CONFIG_ENUM,
+    CONFIG_SET,
     CONFIG_STRINGS,
     CONFIG_MOUNTS,
 };
@@ -70,14 +71,22 @@ struct config_key_row {
     enum config_key key;
     const char *name; /* "vm.num_cpus" */
     enum config_type type;
-    size_t offset;      /* of the field in struct target */
-    const char *values; /* CONFIG_ENUM: "overlay|ro|rw", in the enum's order; KEY_ARCH and KEY_FORMAT: the known ones */
-    long long minimum;  /* CONFIG_INTEGER */
+    size_t offset; /* of the field in struct target */
+    /*
+     * CONFIG_ENUM: "overlay|ro|rw", in the enum's order; CONFIG_SET: the same, in the order of the bits, and "any" as
+     * the last for all of them; KEY_ARCH and KEY_FORMAT: the known ones.
+     */
+    const char *values;
+    long long minimum; /* CONFIG_INTEGER */
     long long maximum;
     const char *def;  /* default as shown to the user, or NULL */
     const char *help; /* one or two plain sentences */
 };
 
 extern const struct config_key_row config_keys[CONFIG_KEY_COUNT];
+
+/* Adds what `name` stands for to a CONFIG_SET's bits. -EINVAL (with the values there are) for a name that is none. */
+int config_set_add(const struct config_key_row *row, const char *name, unsigned *bits, struct error **ret_error)
+    _must_check_;
 
 #endif

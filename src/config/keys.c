@@ -191,6 +191,37 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .def = "5s",
             .help = "How long a command whose time is up has to end after SIGTERM, before SIGKILL.",
         },
+    [KEY_RUN_TIMEOUT] =
+        {
+            .key = KEY_RUN_TIMEOUT,
+            .name = "run_timeout",
+            .type = CONFIG_DURATION,
+            .offset = offsetof(struct target, run_timeout),
+            .help = "How long the whole run may take, from its preparation to the command's end, such as \"90s\" or "
+                    "\"5m\", or a number of seconds. Without it, as long as the boot and the command may take.",
+        },
+    [KEY_FAIL_ON] =
+        {
+            .key = KEY_FAIL_ON,
+            .name = "fail_on",
+            .type = CONFIG_SET,
+            .offset = offsetof(struct target, fail_on),
+            .values = "oops|bug|warn|kasan|ubsan|kcsan|kmsan|kfence|lockdep|atomic_sleep|rcu_stall|hung_task|"
+                      "soft_lockup|hard_lockup|oom|kmemleak|any",
+            .help = "Reports of the guest's kernel on its console that make a run fail though the command passes: a "
+                    "list of kinds, such as [\"oops\", \"warn\"]; any stands for all of them. Without it, they are "
+                    "shown and change nothing.",
+        },
+    [KEY_DUMP] =
+        {
+            .key = KEY_DUMP,
+            .name = "dump",
+            .type = CONFIG_BOOL,
+            .offset = offsetof(struct target, dump),
+            .def = "false",
+            .help = "Keep the guest's memory where it panicked or its time was up, as an ELF core that crash and drgn "
+                    "read: memory.elf in the directory that --artifacts names.",
+        },
     [KEY_ENV_PASS] =
         {
             .key = KEY_ENV_PASS,

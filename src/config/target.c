@@ -59,6 +59,20 @@ char *config_values_text(const struct config_key_row *row) {
     return buffer_take(&text);
 }
 
+int config_set_add(const struct config_key_row *row, const char *name, unsigned *bits, struct error **ret_error) {
+    int any = config_value_index(row, "any");
+    int index = config_value_index(row, name);
+
+    if (index < 0) {
+        _cleanup_free_ char *shown = config_quote(name, strlen(name));
+        _cleanup_free_ char *known = config_values_text(row);
+
+        return error_new(ret_error, EINVAL, "'%s' is none of its values; they are %s", shown, known);
+    }
+    *bits |= index == any ? (1u << any) - 1 : 1u << index;
+    return 0;
+}
+
 /* Sets the field of a row to the row's default. The table is ours: a default that does not parse is a defect. */
 static void set_default(struct target *target, const struct config_key_row *row) {
     void *field = config_field(target, row);
@@ -87,6 +101,7 @@ static void set_default(struct target *target, const struct config_key_row *row)
         target->memory_text = xstrdup(row->def);
         break;
     case CONFIG_STRINGS:
+    case CONFIG_SET:
     case CONFIG_MOUNTS:
         r = -EINVAL;
         break;

@@ -35,6 +35,9 @@ enum config_key {
     KEY_BOOT_TIMEOUT,
     KEY_TIMEOUT,
     KEY_KILL_AFTER,
+    KEY_RUN_TIMEOUT,
+    KEY_FAIL_ON,
+    KEY_DUMP,
     KEY_ENV_PASS,
     KEY_SANDBOX,
     KEY_VM_NUM_CPUS,
@@ -76,6 +79,9 @@ struct target {
     uint64_t boot_timeout; /* nanoseconds; 0: the default for the acceleration in use */
     uint64_t timeout;      /* nanoseconds; 0: none */
     uint64_t kill_after;   /* nanoseconds; default 5 s */
+    uint64_t run_timeout;  /* nanoseconds; 0: none */
+    unsigned fail_on;      /* kinds of findings, a bit for each (guest/findings.h), in the key table's order */
+    bool dump;             /* the guest's memory is kept where it panicked or its time was up */
     struct strv env_pass;  /* patterns of names (fnmatch(3)); only if it was set: see target_passes() */
     bool sandbox;          /* QEMU filters its own system calls; default true */
     unsigned num_cpus;     /* default 2 */

@@ -136,6 +136,28 @@ static int set_strings(struct parser *parser, const struct toml_value *value, co
     return 0;
 }
 
+static int set_set(struct parser *parser, const struct toml_value *value, const struct config_key_row *row,
+                   unsigned *field) {
+    if (value->type != TOML_TYPE_ARRAY)
+        return wrong_type(parser, value, row->name, "a list of strings");
+    *field = 0;
+    for (size_t i = 0; i < value->count; i++) {
+        const struct toml_value *item = &value->items[i];
+        _cleanup_free_ char *name = NULL;
+        _cleanup_error_ struct error *error = NULL;
+
+        if (item->type != TOML_TYPE_STRING)
+            return parser_fail(parser, item->position, "'%s' must be a list of strings, but its item %zu is %s",
+                               row->name, i + 1, toml_type_name(item->type));
+        int r = parser_string(parser, item, row->name, &name);
+        if (r < 0)
+            return r;
+        if (config_set_add(row, name, field, &error) < 0)
+            return parser_fail(parser, item->position, "'%s': %s", row->name, error_message(error));
+    }
+    return 0;
+}
+
 /* A string or a path: the new value takes the place of the default. */
 static int set_string(struct parser *parser, const struct toml_value *value, const struct config_key_row *row,
                       char **field) {
@@ -180,6 +202,9 @@ int parser_set_value(struct parser *parser, struct target *target, const struct 
         break;
     case CONFIG_ENUM:
         r = set_enum(parser, value, row, field);
+        break;
+    case CONFIG_SET:
+        r = set_set(parser, value, row, field);
         break;
     case CONFIG_STRINGS:
         r = set_strings(parser, value, row, field);

@@ -34,6 +34,8 @@ const struct driver drivers[] = {
     {"pvpanic", "CONFIG_PVPANIC", NULL, DRIVER_OPTIONAL, {NULL}},
     {"pvpanic_mmio", "CONFIG_PVPANIC_MMIO", NULL, DRIVER_OPTIONAL, {NULL}},
     {"pvpanic_pci", "CONFIG_PVPANIC_PCI", NULL, DRIVER_OPTIONAL, {NULL}},
+    /* It tells QEMU what the reader of a dump needs, where that asks (vmcoreinfo). */
+    {"qemu_fw_cfg", "CONFIG_FW_CFG_SYSFS", NULL, DRIVER_OPTIONAL, {NULL}},
     {"vmgenid", "CONFIG_VMGENID", NULL, DRIVER_OPTIONAL, {NULL}},
 };
 const size_t n_drivers = ARRAY_SIZE(drivers);

@@ -25,9 +25,11 @@ static char *option_escape(const char *value) {
 char *qemu_kernel_command_line(const struct qemu_config *config) {
     /*
      * loglevel=5 shows warnings and everything worse on the console; the rest would cost seconds on an emulated serial
-     * port. panic=0 keeps a panicked guest where it is, so that pvpanic can report it. The user's come last and win.
+     * port. panic=0 keeps a panicked guest where it is, so that pvpanic can report it. Debian forbids the keys that
+     * show the tasks of a guest that hangs. What the user gives comes last and wins.
      */
-    return xasprintf("console=%s loglevel=5 panic=0 %s%s%s%s%s", config->arch->console, config->arch->kernel_args,
+    return xasprintf("console=%s loglevel=5 panic=0 sysrq_always_enabled %s%s%s%s%s", config->arch->console,
+                     config->arch->kernel_args,
                      config->accel == ACCEL_TCG && config->stable_tsc ? config->arch->kernel_args_tsc : "",
                      config->accel == ACCEL_TCG ? config->arch->kernel_args_tcg : "",
                      str_empty(config->kernel_args) ? "" : " ", config->kernel_args ? config->kernel_args : "");
@@ -90,26 +92,35 @@ static void add_machine(const struct qemu_config *config, struct strv *argv) {
         config->disk ? "panic=pause,reboot=reset,shutdown=poweroff" : "panic=pause,reboot=shutdown,shutdown=poweroff");
 }
 
-static void add_channel(struct strv *argv, const char *id, int fd) {
+static void add_channel(const struct qemu_config *config, struct strv *argv, const char *id, int fd) {
     strv_append(argv, "-chardev");
-    strv_append_printf(argv, "socket,id=%s,fd=%d", id, fd);
+    if (config->standalone)
+        strv_append_printf(argv, "null,id=%s", id);
+    else
+        strv_append_printf(argv, "socket,id=%s,fd=%d", id, fd);
 }
 
 static void add_channels(const struct qemu_config *config, struct strv *argv) {
-    add_channel(argv, "qmp", config->qmp_fd);
-    add(argv, "-mon", "chardev=qmp,mode=control");
-    add_channel(argv, "console", config->console_fd);
-    add(argv, "-serial", "chardev:console");
+    if (config->standalone) {
+        add(argv, "-serial", "mon:stdio");
+    } else {
+        add_channel(config, argv, "qmp", config->qmp_fd);
+        add(argv, "-mon", "chardev=qmp,mode=control");
+        add_channel(config, argv, "console", config->console_fd);
+        add(argv, "-serial", "chardev:console");
+    }
     add(argv, "-device", "virtio-serial-pci,id=serial");
-    add_channel(argv, "agent", config->agent_fd);
+    add_channel(config, argv, "agent", config->agent_fd);
     add(argv, "-device", "virtserialport,bus=serial.0,chardev=agent,id=" QMP_AGENT_ID ",name=" WIRE_PORT_NAME);
     if (config->disk) {
-        add_channel(argv, "qga", config->qga_fd);
+        add_channel(config, argv, "qga", config->qga_fd);
         add(argv, "-device", "virtserialport,bus=serial.0,chardev=qga,id=" QMP_QGA_ID ",name=" QGA_PORT_NAME);
     }
     add(argv, "-device", "virtio-rng-pci");
     if (config->arch->pvpanic)
         add(argv, "-device", config->arch->pvpanic);
+    if (config->vmcoreinfo)
+        add(argv, "-device", "vmcoreinfo");
 }
 
 static void add_shares(const struct qemu_config *config, struct strv *argv) {
@@ -150,11 +161,24 @@ static void add_overlay(struct strv *argv, const struct qemu_disk *disk, const s
                        frozen ? "frozen" : "image", FDSET_OVERLAY);
 }
 
+/* What is written goes to a file that QEMU makes and throws away. */
+static void add_throwaway(struct strv *argv, const char *id, const char *format, const char *path) {
+    _cleanup_free_ char *escaped = option_escape(path);
+
+    strv_append(argv, "-drive");
+    strv_append_printf(argv, "if=none,id=%s,format=%s,file=%s,snapshot=on", id, format, escaped);
+}
+
 static void add_disk(const struct qemu_config *config, struct strv *argv) {
     const struct qemu_disk *disk = config->disk;
     _cleanup_free_ char *path = option_escape(disk->path);
     bool overlay = disk->overlay_fd >= 0;
 
+    if (config->standalone) {
+        add_throwaway(argv, "disk", disk->format, disk->path);
+        add(argv, "-device", "virtio-blk-pci,drive=disk,bootindex=0");
+        return;
+    }
     strv_append(argv, "-blockdev");
     strv_append_printf(argv, "driver=%s,node-name=image,%sfile.driver=%s,file.filename=%s", disk->format,
                        overlay ? "read-only=on," : "discard=unmap,", disk->device ? "host_device" : "file", path);
@@ -164,8 +188,13 @@ static void add_disk(const struct qemu_config *config, struct strv *argv) {
     strv_append_printf(argv, "virtio-blk-pci,drive=%s,bootindex=0", overlay ? "disk" : "image");
 }
 
-static void add_flash_copy(struct strv *argv, const char *node, const char *format, int fd) {
-    add_fdset(argv, FDSET_VARS, fd);
+static void add_flash_copy(const struct qemu_config *config, struct strv *argv, const char *node, const char *format,
+                           const char *path) {
+    if (config->standalone) {
+        add_throwaway(argv, node, format, path);
+        return;
+    }
+    add_fdset(argv, FDSET_VARS, config->vars_fd);
     strv_append(argv, "-blockdev");
     strv_append_printf(argv, "driver=%s,node-name=%s,file.driver=file,file.filename=/dev/fdset/%d,file.locking=off",
                        format, node, FDSET_VARS);
@@ -182,10 +211,10 @@ static void add_firmware(const struct qemu_config *config, struct strv *argv) {
         strv_append(argv, "-blockdev");
         strv_append_printf(argv, "driver=%s,node-name=firmware,read-only=on,file.driver=file,file.filename=%s",
                            firmware->code_format, code);
-        add_flash_copy(argv, "variables", firmware->vars_format, config->vars_fd);
+        add_flash_copy(config, argv, "variables", firmware->vars_format, firmware->vars);
         break;
     case FIRMWARE_COMBINED:
-        add_flash_copy(argv, "firmware", firmware->code_format, config->vars_fd);
+        add_flash_copy(config, argv, "firmware", firmware->code_format, firmware->code);
         break;
     case FIRMWARE_ROM:
         add(argv, "-bios", firmware->code);

@@ -50,7 +50,13 @@ struct qemu_config {
     const struct qemu_share *shares;
     size_t n_shares;
     const struct strv *extra_args;
-    bool sandbox;   /* QEMU's own */
+    bool sandbox;    /* QEMU's own */
+    bool vmcoreinfo; /* the guest's kernel can tell what a dump's reader needs */
+    /*
+     * Nobody is at the other ends of the channels: the line is for a person, with the console on standard output. The
+     * image, if any, is not written to.
+     */
+    bool standalone;
     int qmp_fd;     /* inherited socket: QMP */
     int agent_fd;   /* inherited socket: the agent's port */
     int console_fd; /* inherited socket: the serial console */

@@ -8,6 +8,7 @@ void qmp_deinit(struct qmp *qmp) {
     free(qmp->shutdown);
     free(qmp->failure);
     free(qmp->io_error);
+    free(qmp->dump_failure);
     free(qmp->migration);
     *qmp = (struct qmp){0};
 }
@@ -59,6 +60,15 @@ static void take_io_error(struct qmp *qmp, const json_t *data) {
     qmp->no_space = json_is_true(json_object_get(data, "nospace"));
 }
 
+static void take_dump_end(struct qmp *qmp, const json_t *data) {
+    const char *status = json_string_value(json_object_get(json_object_get(data, "result"), "status"));
+    const char *failure = json_string_value(json_object_get(data, "error"));
+
+    qmp->dump_ended = true;
+    if (!qmp->dump_failure && !str_equal(status, "completed"))
+        qmp->dump_failure = xstrdup(failure ? failure : "it failed");
+}
+
 static void take_event(struct qmp *qmp, const char *event, const json_t *message) {
     const json_t *data = json_object_get(message, "data");
 
@@ -77,6 +87,8 @@ static void take_event(struct qmp *qmp, const char *event, const json_t *message
 
         free(qmp->migration);
         qmp->migration = xstrdup(status ? status : "unknown");
+    } else if (str_equal(event, "DUMP_COMPLETED")) {
+        take_dump_end(qmp, data);
     } else if (str_equal(event, "BLOCK_IO_ERROR")) {
         take_io_error(qmp, data);
     } else if (str_equal(event, "GUEST_PANICKED") || str_equal(event, "GUEST_CRASHLOADED")) {

@@ -27,6 +27,8 @@ struct qmp {
     bool agent_closed;   /* the guest has closed the port with the device id QMP_AGENT_ID */
     unsigned qga_opened; /* how often it has opened it */
     char *io_error;      /* what the first error of a disk was, or NULL */
+    bool dump_ended;     /* a dump of the guest's memory has come to its end */
+    char *dump_failure;  /* why it failed, or NULL */
     bool no_space;       /* and whether it was that the host's disk is full */
 };
 

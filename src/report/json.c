@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/str.h"
+#include "report/result.h"
 #include "report/sink.h"
 #include "report/utf8.h"
 
@@ -47,23 +48,6 @@ static double seconds(uint64_t nsec) {
     return (double)usec / 1e6;
 }
 
-/* A string of ours or a host's, which may hold bytes that are not UTF-8: each becomes U+FFFD. */
-static json_t *lossy_string(const char *text) {
-    _cleanup_buffer_ struct buffer valid = {0};
-    size_t size = text ? strlen(text) : 0;
-
-    while (size > 0) {
-        size_t length = utf8_valid_prefix(text, size);
-
-        buffer_append(&valid, text, length);
-        if (length < size)
-            buffer_append_string(&valid, UTF8_REPLACEMENT);
-        text += length + (length < size);
-        size -= length + (length < size);
-    }
-    return json_stringn(valid.data ? valid.data : "", valid.size);
-}
-
 static int append_piece(const char *data, size_t size, void *buffer) {
     buffer_append(buffer, data, size);
     return 0;
@@ -85,7 +69,7 @@ static json_t *new_object(const struct json_sink *json, const char *event, const
 
     (void)json_object_set_new(object, "event", json_string(event));
     if (target)
-        (void)json_object_set_new(object, "target", lossy_string(target));
+        (void)json_object_set_new(object, "target", json_lossy_string(target));
     (void)json_object_set_new(object, "time", json_real(seconds(json->nsec)));
     return object;
 }
@@ -257,25 +241,9 @@ static void flush_held(struct json_sink *json, const char *target) {
 }
 
 static void on_finished(struct json_sink *json, const struct event *event) {
-    const struct run_result *result = event->result;
     json_t *object = new_object(json, "finished", event->target);
-    json_t *durations = json_object();
 
-    for (enum stage stage = 0; stage < STAGE_COUNT; stage++)
-        (void)json_object_set_new(durations, stage_name(stage), json_real(seconds(result->nsec[stage])));
-    json_t *usage = json_pack("{s:f, s:f, s:I}", "user_seconds", (double)result->user_usec / 1e6, "system_seconds",
-                              (double)result->system_usec / 1e6, "max_rss_kib", (json_int_t)result->max_rss_kib);
-
-    (void)json_object_set_new(object, "verdict", json_string(verdict_name(result->verdict)));
-    (void)json_object_set_new(object, "status", json_integer(verdict_exit_status(result->verdict, result->detail)));
-    (void)json_object_set_new(object, "reason", lossy_string(result->reason));
-    (void)json_object_set_new(object, "stage", json_string(stage_name(result->stage)));
-    (void)json_object_set_new(object, "accel", lossy_string(result->accel));
-    (void)json_object_set_new(object, "kernel", lossy_string(result->kernel_release));
-    (void)json_object_set_new(object, "durations", durations);
-    (void)json_object_set_new(object, "usage", usage);
-    if (result->verdict != VERDICT_PASS)
-        (void)json_object_set_new(object, "console", lossy_string(result->console));
+    result_add_to_json(object, event->result);
     write_object(json, object);
 }
 
@@ -284,7 +252,7 @@ static void on_named(struct json_sink *json, const struct event *event, const ch
     json_t *object = new_object(json, name, event->target);
 
     if (key)
-        (void)json_object_set_new(object, key, lossy_string(value));
+        (void)json_object_set_new(object, key, json_lossy_string(value));
     write_object(json, object);
 }
 

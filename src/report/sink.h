@@ -3,6 +3,7 @@
 #ifndef VMTEST_REPORT_SINK_H
 #define VMTEST_REPORT_SINK_H
 
+#include "base/error.h"
 #include "run/event.h"
 
 struct terminal_options {
@@ -13,11 +14,20 @@ struct terminal_options {
     bool color;     /* colours and dimming (a terminal, and NO_COLOR not set) */
     bool one_liner; /* the command's output is all that goes to out_fd; stage lines and notices go to err_fd */
     bool interactive; /* one_liner with a shell on the terminal: nothing of ours once the command runs */
+    const char
+        *again; /* the command line that runs a one-liner again, or a file's target with a filter; NULL: not shown */
     unsigned columns; /* width of the window, 0: ask TIOCGWINSZ of its descriptor at each redraw, 80 if that fails */
 };
 
 struct sink *sink_terminal_new(const struct terminal_options *options, struct writer *writer);
 /* One JSON object a line to `fd`. docs/events.md describes them. */
 struct sink *sink_json_new(int fd, struct writer *writer);
+/*
+ * The files of --artifacts, in the directories that EVENT_STARTED names. `again`: as in struct terminal_options, but
+ * not NULL.
+ */
+struct sink *sink_artifacts_new(const char *again, bool one_liner);
+/* The first thing that could not be written, or NULL. */
+const struct error *sink_artifacts_error(struct sink *sink);
 
 #endif

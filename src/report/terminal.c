@@ -12,12 +12,14 @@
  */
 #include <sys/stat.h>
 
+#include "report/result.h"
 #include "report/sink.h"
 #include "report/window.h"
 
 #define STYLE_NONE ""
 #define STYLE_DIM "\033[2m"
 #define STYLE_RED "\033[31m"
+#define STYLE_YELLOW "\033[33m"
 #define STYLE_GREEN "\033[32m"
 #define STYLE_END "\033[0m"
 
@@ -163,22 +165,6 @@ static void on_notice(struct terminal *terminal, const struct event *event) {
         show_line(terminal, STYLE_NONE, line);
 }
 
-/* One line that says how a run that did not pass ended. Caller frees. */
-static char *reason_line(const struct run_result *result) {
-    _cleanup_free_ char *reason = text_sanitize(result->reason);
-    const char *name = verdict_name(result->verdict);
-
-    if (result->verdict == VERDICT_FAIL && result->detail != 0)
-        return xasprintf("Command failed with exit code: %d", result->detail);
-    if (result->verdict == VERDICT_SIGNAL) {
-        const char *signal = sigabbrev_np(result->detail);
-
-        return signal ? xasprintf("Command was ended by signal: %d (SIG%s)", result->detail, signal)
-                      : xasprintf("Command was ended by signal: %d", result->detail);
-    }
-    return reason[0] != '\0' ? xasprintf("%s: %s", name, reason) : xstrdup(name);
-}
-
 /* All lines held of the stage that failed. */
 static void add_stage(const struct terminal *terminal, struct buffer *out) {
     if (terminal->lines.n_dropped > 0)
@@ -187,42 +173,83 @@ static void add_stage(const struct terminal *terminal, struct buffer *out) {
         add_line(terminal, out, STYLE_NONE, lines_get(&terminal->lines, i));
 }
 
-static void add_console(const struct terminal *terminal, struct buffer *out, const char *console) {
+/* A title, and the lines of a text that is the guest's. */
+static void add_text(const struct terminal *terminal, struct buffer *out, const char *title, const char *text) {
     struct lines lines;
 
+    if (str_empty(text))
+        return;
     lines_init(&lines);
-    lines_feed(&lines, console, strlen(console));
+    lines_feed(&lines, text, strlen(text));
     if (lines_count(&lines) > 0)
-        add_line(terminal, out, STYLE_NONE, "Last lines of the console:");
+        add_line(terminal, out, STYLE_NONE, title);
     for (size_t i = 0; i < lines_count(&lines); i++)
         add_line(terminal, out, STYLE_DIM, lines_get(&lines, i));
     lines_deinit(&lines);
 }
 
-/* Whether the console's last lines say something that is not on the screen already. */
-static bool console_is_news(const struct terminal *terminal, const struct run_result *result) {
-    bool is_about_command = result->verdict == VERDICT_FAIL || result->verdict == VERDICT_SIGNAL;
-    bool was_shown = terminal->stage != STAGE_COMMAND && terminal->stage_lines;
-
-    return !is_about_command && !was_shown && !str_empty(result->console);
+static bool is_about_command(const struct run_result *result) {
+    return (result->verdict == VERDICT_FAIL && result->detail != 0) || result->verdict == VERDICT_SIGNAL;
 }
 
-static void add_failure(struct terminal *terminal, struct buffer *out, const struct run_result *result) {
-    bool by_shell =
-        terminal->options.interactive && (result->verdict == VERDICT_FAIL || result->verdict == VERDICT_SIGNAL);
+/* Whether the console's last lines say something that is not on the screen already. */
+static bool console_is_news(const struct terminal *terminal, const struct run_result *result) {
+    bool was_shown = terminal->stage != STAGE_COMMAND && terminal->stage_lines;
+
+    return !is_about_command(result) && !was_shown;
+}
+
+/* The same of the command's: they went elsewhere, such as to a file. */
+static bool output_is_news(const struct terminal *terminal) {
+    return terminal->options.one_liner && !terminal->same_file;
+}
+
+static void add_findings(struct terminal *terminal, struct buffer *out, const struct run_result *result) {
+    for (size_t i = 0; i < result->n_findings; i++) {
+        const struct run_finding *finding = &result->findings[i];
+        _cleanup_free_ char *title = text_sanitize(finding->title);
+        _cleanup_free_ char *line = xasprintf("The guest's kernel reported (%s): %s", finding->kind, title);
+
+        begin_line(terminal, out);
+        if (str_empty(strchr(finding->text, '\n')))
+            add_line(terminal, out, STYLE_YELLOW, line);
+        else
+            add_text(terminal, out, line, strchr(finding->text, '\n') + 1);
+    }
+    if (result->n_more_findings > 0) {
+        _cleanup_free_ char *line = xasprintf("The guest's kernel reported %u more", result->n_more_findings);
+
+        begin_line(terminal, out);
+        add_line(terminal, out, STYLE_YELLOW, line);
+    }
+}
+
+/* The reason first, then what bears it out, then how to see it again. */
+static void add_failure(struct terminal *terminal, struct buffer *out, const struct event *event) {
+    const struct run_result *result = event->result;
+    _cleanup_free_ char *reason = result_reason_line(result);
 
     for (size_t i = 0; i < terminal->titles.count; i++)
         add_line(terminal, out, STYLE_NONE, terminal->titles.items[i]);
     add_stage(terminal, out);
     /* What an interactive shell ended with, its user has just typed. */
-    if (!by_shell) {
-        _cleanup_free_ char *reason = reason_line(result);
-
-        begin_line(terminal, out);
-        add_line(terminal, out, STYLE_RED, reason);
-    }
+    if (terminal->options.interactive && is_about_command(result))
+        return;
+    begin_line(terminal, out);
+    add_line(terminal, out, STYLE_RED, reason);
+    add_findings(terminal, out, result);
     if (console_is_news(terminal, result))
-        add_console(terminal, out, result->console);
+        add_text(terminal, out, "Last lines of the console:", result->console);
+    add_text(terminal, out, "The guest's blocked tasks:", result->tasks);
+    if (output_is_news(terminal))
+        add_text(terminal, out, "Last lines of the command:", result->output);
+    if (terminal->options.again) {
+        const char *name = terminal->options.one_liner ? NULL : event->target;
+        _cleanup_free_ char *again = result_again_line(terminal->options.again, name);
+        _cleanup_free_ char *line = xasprintf("Run it again: %s", again);
+
+        add_line(terminal, out, STYLE_DIM, line);
+    }
 }
 
 static void on_finished(struct terminal *terminal, const struct event *event) {
@@ -236,8 +263,10 @@ static void on_finished(struct terminal *terminal, const struct event *event) {
         begin_line(terminal, &out);
         add_line(terminal, &out, STYLE_NONE, terminal->notices.items[i]);
     }
-    if (!passed)
-        add_failure(terminal, &out, result);
+    if (passed)
+        add_findings(terminal, &out, result);
+    else
+        add_failure(terminal, &out, event);
     if (!terminal->options.one_liner) {
         begin_line(terminal, &out);
         add_line(terminal, &out, passed ? STYLE_GREEN : STYLE_RED, passed ? "PASS" : "FAILED");

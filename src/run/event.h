@@ -13,7 +13,7 @@
 #include "run/verdict.h"
 
 enum event_type {
-    EVENT_STARTED,  /* a target's run begins */
+    EVENT_STARTED,  /* a target's run begins; `text`: the directory for its artifacts, or NULL */
     EVENT_STAGE,    /* `stage` begins; `from_template`: the machine comes out of a template */
     EVENT_CONSOLE,  /* `data`: bytes of the guest's console */
     EVENT_OUTPUT,   /* `data`: bytes that the command wrote to `stream` */
@@ -24,6 +24,15 @@ enum event_type {
 
 enum stage { STAGE_PREPARE, STAGE_BOOT, STAGE_SETUP, STAGE_COMMAND, STAGE_COUNT };
 enum output_stream { OUTPUT_STDOUT = 1, OUTPUT_STDERR = 2 };
+
+/* A report of the guest's kernel (guest/findings.h). */
+struct run_finding {
+    const char *kind;  /* "oops", "warn" ... */
+    const char *title; /* its first line, without the time */
+    const char *text;  /* its first lines */
+};
+
+#define RUN_FINDINGS_MAX 32
 
 /* How a target ended. Strings are owned by whoever made the event, valid during the call of the sink. */
 struct run_result {
@@ -37,7 +46,26 @@ struct run_result {
     const char *kernel_release;                   /* of the running guest, else of the kernel file, else "" */
     uint64_t nsec[STAGE_COUNT];                   /* duration of each stage, 0 when not reached */
     uint64_t user_usec, system_usec, max_rss_kib; /* of the command */
+
+    struct run_finding findings[RUN_FINDINGS_MAX]; /* whatever the verdict */
+    size_t n_findings;
+    unsigned n_more_findings; /* that there was no room for */
+    const char *output;       /* the last lines of what the command wrote, as `console` */
+    const char *tasks;        /* where the time was up: the guest's blocked tasks, or why they are not known; else "" */
+    const char *qemu_version; /* "7.2.22", or "" when QEMU did not get so far */
+    const char *kernel_hash;  /* XXH3-128 of the kernel's file, as `xxhsum -H2` prints it; "" when nobody asked */
 };
+
+/* A result with nothing in it, so that none of its strings is NULL. */
+#define RUN_RESULT_EMPTY                                                                                               \
+    ((struct run_result){.reason = "",                                                                                 \
+                         .console = "",                                                                                \
+                         .accel = "",                                                                                  \
+                         .kernel_release = "",                                                                         \
+                         .output = "",                                                                                 \
+                         .tasks = "",                                                                                  \
+                         .qemu_version = "",                                                                           \
+                         .kernel_hash = ""})
 
 struct event {
     enum event_type type;

@@ -65,8 +65,7 @@ bool guest_fallback_setup(struct machine *machine, const struct preparation *pre
 
 static void emit(struct machine *machine, enum output_stream stream, const struct buffer *text, bool truncated) {
     if (text->size > 0)
-        machine_emit(machine,
-                     &(struct event){.type = EVENT_OUTPUT, .stream = stream, .data = text->data, .size = text->size});
+        machine_output(machine, stream, text->data, text->size);
     if (truncated)
         machine_notice(machine, stream == OUTPUT_STDERR
                                     ? "the guest agent cut the command's standard error off: it was too long"
@@ -123,8 +122,7 @@ static void end_by_loss(struct machine *machine, enum guest_exec_result result, 
 static void end_by_refusal(struct machine *machine) {
     _cleanup_free_ char *line = xasprintf("vmtest: %s\n", machine->qga.error);
 
-    machine_emit(machine,
-                 &(struct event){.type = EVENT_OUTPUT, .stream = OUTPUT_STDERR, .data = line, .size = strlen(line)});
+    machine_output(machine, OUTPUT_STDERR, line, strlen(line));
     machine_end(machine, VERDICT_FAIL, EXIT_NOT_FOUND, "the command exited with code %d", EXIT_NOT_FOUND);
 }
 

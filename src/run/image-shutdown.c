@@ -50,8 +50,7 @@ void image_shut_down(struct machine *machine) {
     }
     if (machine->verdict == VERDICT_CANCELLED)
         machine_notice(machine, "shutting the guest down, since its image is written to; stop once more to kill it");
-    machine->closing = true;
-    machine->ended = false; /* waiting goes on; the verdict stays as it is */
+    machine_begin_closing(machine);
     ask_guest_agent(machine, button);
     if (!is_gone(machine) && !machine->ended) {
         buffer_append_string(&machine->qmp_out, QMP_POWERDOWN);

@@ -21,6 +21,7 @@ static struct qemu_config common_config(const struct target *target, const struc
         .n_shares = preparation->n_shares,
         .extra_args = &target->extra_args,
         .sandbox = target->sandbox,
+        .vmcoreinfo = target->dump,
     };
 }
 
@@ -102,4 +103,25 @@ void launch_normal_argv(const struct target *target, const struct preparation *p
     config.disk = target->image ? &disk : NULL;
     qemu_argv(&config, ret_argv);
     free(shares);
+}
+
+char *launch_paste_line(const struct target *target, const struct preparation *preparation, const char *initramfs) {
+    struct qemu_config config = common_config(target, preparation);
+    const struct qemu_disk disk = {.path = target->image, .format = preparation->image.format, .overlay_fd = -1};
+    _cleanup_strv_ struct strv argv = {0};
+    struct buffer line = {0};
+
+    config.standalone = true;
+    config.shares = preparation->shares;
+    config.kernel = target->kernel;
+    config.initrd = target->kernel ? initramfs : NULL;
+    config.disk = target->image ? &disk : NULL;
+    qemu_argv(&config, &argv);
+    for (size_t i = 0; i < argv.count; i++) {
+        _cleanup_free_ char *quoted = str_shell_quote(argv.items[i]);
+
+        buffer_printf(&line, "%s%s", i > 0 ? " " : "", quoted);
+    }
+    buffer_append_string(&line, "\n");
+    return buffer_take(&line);
 }

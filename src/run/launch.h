@@ -16,4 +16,11 @@ int launch(struct machine *machine, const struct target *target, const struct pr
  */
 void launch_normal_argv(const struct target *target, const struct preparation *preparation, struct strv *ret_argv);
 
+/*
+ * QEMU's command line as one line for a shell, which starts the same machine for a person: the kernel as it was given,
+ * `initramfs` where its initramfs can be found, the console on standard output, nobody at the agent's port. Ends in a
+ * line feed; caller frees.
+ */
+char *launch_paste_line(const struct target *target, const struct preparation *preparation, const char *initramfs);
+
 #endif

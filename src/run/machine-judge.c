@@ -248,8 +248,9 @@ void machine_judge_silence(struct machine *machine) {
     }
 }
 
-const char *machine_console_tail(struct machine *machine) {
-    const char *text = machine->console.data ? machine->console.data : "";
+/* The last TAIL_LINES lines of a text. */
+static const char *tail_of(const struct buffer *buffer) {
+    const char *text = buffer->data ? buffer->data : "";
     const char *from = text + strlen(text);
     unsigned lines = 0;
 
@@ -259,4 +260,12 @@ const char *machine_console_tail(struct machine *machine) {
             lines++;
     }
     return *from == '\n' && lines > TAIL_LINES ? from + 1 : from;
+}
+
+const char *machine_console_tail(struct machine *machine) {
+    return machine->console_kept ? machine->console_kept : tail_of(&machine->console);
+}
+
+const char *machine_output_tail(struct machine *machine) {
+    return tail_of(&machine->output);
 }

@@ -17,6 +17,7 @@
 #define READ_SIZE (256u << 10)
 #define OUTPUT_KEPT (16u << 10)
 #define CONSOLE_KEPT (64u << 10)
+#define COMMAND_KEPT (16u << 10)
 
 enum source {
     SOURCE_SIGNAL,
@@ -30,6 +31,19 @@ enum source {
     N_SOURCES
 };
 
+/* Appends text, and keeps no more than `limit` bytes at the end. */
+static void append_tail(struct buffer *buffer, const void *data, size_t size, size_t limit) {
+    size_t before = buffer->size;
+
+    buffer_append(buffer, data, size);
+    for (size_t i = before; i < buffer->size; i++) {
+        if (buffer->data[i] == '\0')
+            buffer->data[i] = ' '; /* evidence is text */
+    }
+    if (buffer->size > 2 * limit)
+        buffer_consume(buffer, buffer->size - limit);
+}
+
 static void on_output(void *context, enum wire_type type, const void *data, size_t size) {
     struct machine *machine = context;
 
@@ -39,12 +53,7 @@ static void on_output(void *context, enum wire_type type, const void *data, size
     }
     machine->credit -= size;
     machine->uncredited += size;
-    machine_emit(machine, &(struct event){
-                              .type = EVENT_OUTPUT,
-                              .stream = type == WIRE_STDERR ? OUTPUT_STDERR : OUTPUT_STDOUT,
-                              .data = data,
-                              .size = size,
-                          });
+    machine_output(machine, type == WIRE_STDERR ? OUTPUT_STDERR : OUTPUT_STDOUT, data, size);
 }
 
 void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t start) {
@@ -58,6 +67,7 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .qemu = {.pidfd = -1, .output_fd = -1},
         .start = start,
         .stage_start = clock_now(),
+        .run_deadline = DEADLINE_NONE,
         .port_due = DEADLINE_NONE,
         .doom_due = DEADLINE_NONE,
         .ping_due = DEADLINE_NONE,
@@ -79,6 +89,9 @@ void machine_deinit(struct machine *machine) {
     buffer_deinit(&machine->qmp_out);
     buffer_deinit(&machine->qemu_output);
     buffer_deinit(&machine->console);
+    buffer_deinit(&machine->output);
+    free(machine->console_kept);
+    free(machine->tasks);
     buffer_deinit(&machine->queue);
     buffer_deinit(&machine->input);
     free(machine->reason);
@@ -91,6 +104,8 @@ void machine_reset(struct machine *machine) {
     machine->queue = old.queue;
     machine->queue_sent = old.queue_sent;
     machine->input = old.input;
+    machine->run_timeout = old.run_timeout;
+    machine->run_deadline = old.run_deadline;
     machine->stage = old.stage;
     machine->stage_start = old.stage_start;
     machine->accel = old.accel;
@@ -109,6 +124,11 @@ void machine_emit(struct machine *machine, const struct event *event) {
     record_put_event(&machine->queue, &stamped);
 }
 
+void machine_output(struct machine *machine, enum output_stream stream, const void *data, size_t size) {
+    append_tail(&machine->output, data, size, COMMAND_KEPT);
+    machine_emit(machine, &(struct event){.type = EVENT_OUTPUT, .stream = stream, .data = data, .size = size});
+}
+
 void machine_notice(void *machine, const char *line) {
     machine_emit(machine, &(struct event){.type = EVENT_NOTICE, .text = line});
     machine_flush(machine);
@@ -118,6 +138,11 @@ void machine_enter(struct machine *machine, enum stage stage, bool from_template
     machine->stage = stage;
     machine->stage_start = clock_now();
     machine_emit(machine, &(struct event){.type = EVENT_STAGE, .stage = stage, .from_template = from_template});
+}
+
+void machine_begin_closing(struct machine *machine) {
+    machine->closing = true;
+    machine->ended = false;
 }
 
 void machine_end(struct machine *machine, enum verdict verdict, int detail, const char *format, ...) {
@@ -133,13 +158,6 @@ void machine_end(struct machine *machine, enum verdict verdict, int detail, cons
     va_start(args, format);
     machine->reason = xvasprintf(format, args);
     va_end(args);
-}
-
-/* Appends, and keeps no more than `limit` bytes at the end. */
-static void append_tail(struct buffer *buffer, const void *data, size_t size, size_t limit) {
-    buffer_append(buffer, data, size);
-    if (buffer->size > 2 * limit)
-        buffer_consume(buffer, buffer->size - limit);
 }
 
 /* Reads once; 0 for nothing now, -1 when the other end is gone. */
@@ -250,10 +268,7 @@ static void on_console(struct machine *machine, char *data) {
         machine->console_fd = fd_close(machine->console_fd);
         return;
     }
-    for (ssize_t i = 0; i < got; i++) {
-        if (data[i] == '\0')
-            data[i] = ' '; /* evidence is text */
-    }
+    machine->console_bytes += (size_t)got;
     append_tail(&machine->console, data, (size_t)got, CONSOLE_KEPT);
     if (got > 0)
         machine_emit(machine, &(struct event){.type = EVENT_CONSOLE, .data = data, .size = (size_t)got});

@@ -41,6 +41,10 @@ struct machine {
     bool closing;              /* the verdict is known, and the guest is being shut down */
     struct buffer qemu_output; /* QEMU's own last words */
     struct buffer console;     /* the console's last bytes */
+    uint64_t console_bytes;    /* how much has come of it */
+    char *console_kept;        /* its tail from before the tasks were shown, or NULL */
+    char *tasks;               /* what the guest's tasks are at (run/tasks.h), or NULL */
+    struct buffer output;      /* the last bytes of what the command wrote, both streams */
     struct buffer queue;       /* records for the supervisor */
     size_t queue_sent;         /* how much of it has gone */
     struct buffer input;       /* records from the supervisor */
@@ -48,7 +52,9 @@ struct machine {
     deadline_t port_due;       /* the agent's port has closed: until then QEMU's own end is waited for */
     uint64_t uncredited;       /* output taken from the guest and not yet granted anew */
 
-    uint64_t start; /* clock_now() of vmtest's start */
+    uint64_t start;          /* clock_now() of vmtest's start */
+    uint64_t run_timeout;    /* nanoseconds; 0: none */
+    deadline_t run_deadline; /* run/limits.h */
     enum stage stage;
     uint64_t stage_start;
     enum accel accel;
@@ -81,6 +87,10 @@ void machine_reset(struct machine *machine);
 void machine_emit(struct machine *machine, const struct event *event);
 void machine_notice(void *machine, const char *line);
 void machine_enter(struct machine *machine, enum stage stage, bool from_template);
+/* The verdict is known, and the guest is still to be talked to: waiting goes on, and the verdict stays as it is. */
+void machine_begin_closing(struct machine *machine);
+/* Takes bytes that the command wrote. */
+void machine_output(struct machine *machine, enum output_stream stream, const void *data, size_t size);
 /* Sets how the run ended, unless that is known already. */
 void machine_end(struct machine *machine, enum verdict verdict, int detail, const char *format, ...) _printf_(4, 5);
 
@@ -105,5 +115,7 @@ void machine_judge_qmp(struct machine *machine);
 char *machine_likely_reason(const struct machine *machine);
 /* The last lines of the console, as text; never NULL, owned by the machine. */
 const char *machine_console_tail(struct machine *machine);
+/* The same of what the command wrote. */
+const char *machine_output_tail(struct machine *machine);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/record.h"
 
-#include "base/clock.h"
-
 /* The fixed part of an event; the text or data follows, for EVENT_FINISHED the fixed part of the result. */
 struct event_header {
     uint64_t nsec;
@@ -19,6 +17,7 @@ struct result_header {
     uint32_t unused;
     uint64_t nsec[STAGE_COUNT];
     uint64_t user_usec, system_usec, max_rss_kib;
+    uint32_t n_findings, n_more_findings;
 };
 
 static size_t begin(struct buffer *out, uint32_t type) {
@@ -48,6 +47,8 @@ static void put_result(struct buffer *out, const struct run_result *result) {
         .user_usec = result->user_usec,
         .system_usec = result->system_usec,
         .max_rss_kib = result->max_rss_kib,
+        .n_findings = (uint32_t)result->n_findings,
+        .n_more_findings = result->n_more_findings,
     };
 
     memcpy(header.nsec, result->nsec, sizeof(header.nsec));
@@ -56,6 +57,15 @@ static void put_result(struct buffer *out, const struct run_result *result) {
     put_string(out, result->console);
     put_string(out, result->accel);
     put_string(out, result->kernel_release);
+    put_string(out, result->output);
+    put_string(out, result->tasks);
+    put_string(out, result->qemu_version);
+    put_string(out, result->kernel_hash);
+    for (size_t i = 0; i < result->n_findings; i++) {
+        put_string(out, result->findings[i].kind);
+        put_string(out, result->findings[i].title);
+        put_string(out, result->findings[i].text);
+    }
 }
 
 void record_put_event(struct buffer *out, const struct event *event) {
@@ -112,8 +122,27 @@ static const char *get_string(const char **data, size_t *size) {
     return string;
 }
 
+static bool get_findings(const char **data, size_t *size, struct run_result *result) {
+    if (result->n_findings > RUN_FINDINGS_MAX)
+        return false;
+    for (size_t i = 0; i < result->n_findings; i++) {
+        struct run_finding *finding = &result->findings[i];
+
+        finding->kind = get_string(data, size);
+        finding->title = finding->kind ? get_string(data, size) : NULL;
+        finding->text = finding->title ? get_string(data, size) : NULL;
+        if (!finding->text)
+            return false;
+    }
+    return true;
+}
+
 static bool get_result(const char *data, size_t size, struct run_result *ret_result) {
     struct result_header header;
+    const char **const strings[] = {
+        &ret_result->reason, &ret_result->console, &ret_result->accel,        &ret_result->kernel_release,
+        &ret_result->output, &ret_result->tasks,   &ret_result->qemu_version, &ret_result->kernel_hash,
+    };
 
     if (size < sizeof(header))
         return false;
@@ -127,13 +156,16 @@ static bool get_result(const char *data, size_t size, struct run_result *ret_res
         .user_usec = header.user_usec,
         .system_usec = header.system_usec,
         .max_rss_kib = header.max_rss_kib,
+        .n_findings = header.n_findings,
+        .n_more_findings = header.n_more_findings,
     };
     memcpy(ret_result->nsec, header.nsec, sizeof(header.nsec));
-    ret_result->reason = get_string(&data, &size);
-    ret_result->console = ret_result->reason ? get_string(&data, &size) : NULL;
-    ret_result->accel = ret_result->console ? get_string(&data, &size) : NULL;
-    ret_result->kernel_release = ret_result->accel ? get_string(&data, &size) : NULL;
-    return ret_result->kernel_release && header.verdict < VERDICT_COUNT && header.stage < STAGE_COUNT;
+    for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
+        *strings[i] = get_string(&data, &size);
+        if (!*strings[i])
+            return false;
+    }
+    return header.verdict < VERDICT_COUNT && header.stage < STAGE_COUNT && get_findings(&data, &size, ret_result);
 }
 
 bool record_to_event(const struct record *record, struct event *ret_event, struct run_result *result) {

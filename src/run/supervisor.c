@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "run/artifacts.h"
 #include "run/record.h"
 #include "run/worker.h"
 
@@ -222,16 +223,12 @@ static void tell(struct supervisor *supervisor, const struct target *target, str
 /* The end of a target that no worker reports. */
 static void tell_finished(struct supervisor *supervisor, const struct target *target, enum verdict verdict, int detail,
                           const char *reason) {
-    const struct run_result result = {
-        .verdict = verdict,
-        .detail = detail,
-        .reason = reason,
-        .console = "",
-        .accel = "",
-        .kernel_release = "",
-    };
+    struct run_result result = RUN_RESULT_EMPTY;
     struct event event = {.type = EVENT_FINISHED, .nsec = clock_now() - supervisor->options.start, .result = &result};
 
+    result.verdict = verdict;
+    result.detail = detail;
+    result.reason = reason;
     tell(supervisor, target, &event);
 }
 
@@ -322,10 +319,12 @@ static char *describe_crash(int status) {
     return xasprintf("the worker ended with status %d without a verdict", WEXITSTATUS(status));
 }
 
-static void run_target(struct supervisor *supervisor, const struct target *target, struct outcome *outcome) {
+static void run_target(struct supervisor *supervisor, const struct target *target, const char *artifacts,
+                       struct outcome *outcome) {
     _cleanup_error_ struct error *error = NULL;
     struct worker_options options = {
         .start = supervisor->options.start,
+        .artifacts = artifacts,
         .terminal = supervisor->options.input_fd >= 0 && isatty(supervisor->options.input_fd),
     };
     int status = 0;
@@ -358,6 +357,25 @@ static void run_target(struct supervisor *supervisor, const struct target *targe
     }
 }
 
+/* One target, from its started event to its finished one. */
+static void begin_target(struct supervisor *supervisor, const struct target *target, struct outcome *outcome) {
+    _cleanup_error_ struct error *error = NULL;
+    _cleanup_free_ char *artifacts = NULL;
+    struct event started = {.type = EVENT_STARTED, .nsec = clock_now() - supervisor->options.start};
+    int r = 0;
+
+    if (supervisor->options.artifacts)
+        r = artifacts_make(supervisor->options.artifacts, target->name, &artifacts, &error);
+    started.text = artifacts;
+    tell(supervisor, target, &started);
+    if (r == 0) {
+        run_target(supervisor, target, artifacts, outcome);
+        return;
+    }
+    *outcome = (struct outcome){.known = true, .verdict = VERDICT_ERROR};
+    tell_finished(supervisor, target, VERDICT_ERROR, 0, error_message(error));
+}
+
 int supervisor_run(struct supervisor *supervisor, struct target *const *targets, size_t n_targets,
                    struct sink *const *sinks, size_t n_sinks) {
     struct outcome outcome = {0};
@@ -366,15 +384,12 @@ int supervisor_run(struct supervisor *supervisor, struct target *const *targets,
     supervisor->sinks = sinks;
     supervisor->n_sinks = n_sinks;
     for (size_t i = 0; i < n_targets; i++) {
-        struct event started = {.type = EVENT_STARTED, .nsec = clock_now() - supervisor->options.start};
-
         outcome = (struct outcome){0};
         if (supervisor->cancelled) {
             outcome = (struct outcome){.verdict = VERDICT_CANCELLED, .detail = supervisor->cancelled};
             tell_finished(supervisor, targets[i], VERDICT_CANCELLED, supervisor->cancelled, "not started");
         } else {
-            tell(supervisor, targets[i], &started);
-            run_target(supervisor, targets[i], &outcome);
+            begin_target(supervisor, targets[i], &outcome);
         }
         if (outcome.verdict != VERDICT_PASS)
             n_not_passed++;

@@ -13,8 +13,9 @@
 struct supervisor;
 
 struct supervisor_options {
-    uint64_t start; /* clock_now() when vmtest started */
-    int input_fd;   /* standard input, for an interactive target; -1: none */
+    uint64_t start;        /* clock_now() when vmtest started */
+    const char *artifacts; /* directory for evidence, or NULL */
+    int input_fd;          /* standard input, for an interactive target; -1: none */
 };
 
 /* Takes over SIGINT, SIGTERM, SIGHUP and SIGWINCH of the process. *ret is freed with supervisor_free(). */

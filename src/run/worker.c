@@ -15,25 +15,25 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "run/command.h"
+#include "run/evidence.h"
 #include "run/guest-fallback.h"
 #include "run/image-boot.h"
 #include "run/image-shutdown.h"
 #include "run/launch.h"
+#include "run/limits.h"
 #include "run/machine.h"
 #include "run/prepare.h"
+#include "run/tasks.h"
 #include "run/template-run.h"
 
 #define BOOT_TIMEOUT_KVM (60 * NSEC_PER_SEC)
 #define BOOT_TIMEOUT_TCG (300 * NSEC_PER_SEC)
-/* For a command that was killed, and for what it has written to get out, once its time is up. */
-#define LAST_WORDS (5 * NSEC_PER_SEC)
 /* A clone that takes longer to set up is not worth waiting for. */
 #define CLONE_TIMEOUT_KVM (20 * NSEC_PER_SEC)
 #define CLONE_TIMEOUT_TCG (60 * NSEC_PER_SEC)
 #define CLOCK_ERROR (40 * NSEC_PER_MSEC)
 #define CLOCK_TRIES 10u
-#define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
-#define OUTPUT_CREDIT (1u << 20)
 
 extern char **environ;
 
@@ -44,6 +44,7 @@ struct worker {
     struct preparation preparation;
     struct template_run template;
     uint64_t durations[STAGE_COUNT];
+    char *kernel_hash; /* of the kernel's file, or NULL */
 };
 
 static void enter(struct worker *worker, enum stage stage, bool from_template) {
@@ -72,6 +73,8 @@ static void stage_prepare(struct worker *worker) {
     if (r < 0)
         end_by_error(machine, error);
     machine->accel = worker->preparation.accel;
+    if (!machine->ended && deadline_passed(machine->run_deadline))
+        limits_end(machine, "the run", 0, "run_timeout", NULL);
 }
 
 static void stage_launch(struct worker *worker) {
@@ -95,33 +98,24 @@ static bool is_set_up(const struct machine *machine) {
     return machine->agent.state == AGENT_READY || machine->agent.state == AGENT_FAILED;
 }
 
-static bool has_exited(const struct machine *machine) {
-    return machine->agent.state == AGENT_EXITED || machine->agent.state == AGENT_FAILED;
-}
-
-static bool is_synced(const struct machine *machine) {
-    return machine->agent.state == AGENT_SYNCED || machine->qemu_gone;
-}
-
-/* "90 s", "1.5 s". Caller frees. */
-static char *describe_duration(uint64_t nsec) {
-    return xasprintf("%.10g s", (double)nsec / (double)NSEC_PER_SEC);
-}
-
-static void end_by_boot_timeout(struct machine *machine, uint64_t timeout) {
-    _cleanup_free_ char *time = describe_duration(timeout);
-    _cleanup_free_ char *why = machine->qga_fd >= 0 && !machine_is_up(machine) ? machine_likely_reason(machine) : NULL;
-
-    machine_end(machine, VERDICT_TIMEOUT, 0, "the boot took longer than %s (boot_timeout)%s%s", time, why ? ": " : "",
-                why ? why : "");
-}
-
 static uint64_t boot_timeout(const struct worker *worker) {
     uint64_t timeout = worker->machine.accel == ACCEL_KVM ? BOOT_TIMEOUT_KVM : BOOT_TIMEOUT_TCG;
 
     if (worker->target->boot_timeout)
         return worker->target->boot_timeout;
     return worker->target->image ? 2 * timeout : timeout;
+}
+
+static void end_by_boot_timeout(struct worker *worker) {
+    struct machine *machine = &worker->machine;
+    _cleanup_free_ char *why = machine->qga_fd >= 0 && !machine_is_up(machine) ? machine_likely_reason(machine) : NULL;
+
+    if (machine->ended)
+        return;
+    limits_end(machine, "the boot", boot_timeout(worker), "boot_timeout", why);
+    machine_begin_closing(machine);
+    tasks_ask(machine);
+    machine->ended = true;
 }
 
 static enum wire_root wire_root(const struct target *target) {
@@ -197,13 +191,13 @@ static void stage_boot(struct worker *worker, deadline_t deadline) {
     up = worker->target->image ? image_boot(machine, &worker->preparation, deadline)
                                : machine_wait(machine, said_hello, deadline);
     if (up)
-        deadline = freeze(worker, deadline);
+        deadline = deadline_earlier(freeze(worker, deadline), machine->run_deadline);
     if (up && !machine->ended) {
         enter(worker, STAGE_SETUP, false);
         up = set_up(worker, deadline);
     }
     if (!up)
-        end_by_boot_timeout(machine, boot_timeout(worker));
+        end_by_boot_timeout(worker);
 }
 
 static bool has_ponged(const struct machine *machine) {
@@ -254,11 +248,13 @@ static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
     if (up)
         adjust_clock(machine);
     else if (!machine->ended && deadline_passed(boot_deadline))
-        end_by_boot_timeout(machine, boot_timeout(worker));
+        end_by_boot_timeout(worker);
     up = up && !machine->ended;
     /* What the guest itself says it cannot do, or the user who has enough, is no fault of the template. */
     if (up || machine->agent.state == AGENT_FAILED || (machine->ended && machine->verdict == VERDICT_CANCELLED))
         return true;
+    if (machine->ended && machine->verdict == VERDICT_TIMEOUT && deadline_passed(machine->run_deadline))
+        return true; /* nor is a run that has had its time */
     log_debug("the clone failed: %s", machine->ended ? machine->reason : "out of time");
     template_run_reject(&worker->template);
     if (machine->ended && machine->verdict == VERDICT_TIMEOUT)
@@ -279,7 +275,7 @@ static bool emulator_failed(const struct machine *machine) {
 /* Launches and boots; a second time, and no third, when the emulator has failed. */
 static void stage_machine(struct worker *worker) {
     struct machine *machine = &worker->machine;
-    deadline_t deadline = deadline_in(boot_timeout(worker));
+    deadline_t deadline = limits_deadline(machine, boot_timeout(worker));
 
     if (!machine->ended)
         template_run_begin(&worker->template, worker->target, &worker->preparation, machine_notice, machine);
@@ -298,132 +294,27 @@ static void stage_machine(struct worker *worker) {
     stage_boot(worker, deadline);
 }
 
-/* What the command gets of vmtest's environment. An image target's shell for a person has to know the terminal. */
-static void choose_environment(const struct target *target, struct strv *environment) {
-    const char *type = getenv("TERM");
-
-    for (char **entry = environ; *entry; entry++) {
-        if (target_passes(target, *entry))
-            strv_append(environment, *entry);
-    }
-    if (target->image && target->interactive)
-        strv_append_printf(environment, "TERM=%s", type ? type : "dumb");
-}
-
-static int send_exec(struct worker *worker, struct error **ret_error) {
-    const struct target *target = worker->target;
-    _cleanup_strv_ struct strv argv = {0};
-    struct agent_exec exec = {
-        .credit = OUTPUT_CREDIT,
-        .directory = worker->preparation.directory,
-        .argv = &argv,
-    };
-    _cleanup_strv_ struct strv environment = {0};
-
-    choose_environment(target, &environment);
-    exec.environment = environment.count > 0 ? environment.items : (char *const[]){NULL};
-    if (target->image)
-        exec.flags |= WIRE_EXEC_INHERIT;
-    if (target->interactive) {
-        exec.flags |= WIRE_EXEC_SHELL | WIRE_EXEC_LOGIN;
-        exec.flags |= worker->options->terminal ? WIRE_EXEC_TERMINAL : WIRE_EXEC_STDIN;
-        exec.rows = worker->options->rows;
-        exec.columns = worker->options->columns;
-    } else if (target->argv.count > 0) {
-        strv_copy(&argv, &target->argv);
-    } else {
-        exec.flags |= WIRE_EXEC_SHELL;
-        strv_append(&argv, target->command);
-    }
-    worker->machine.credit = OUTPUT_CREDIT;
-    return agent_client_exec(&worker->machine.agent, &exec, ret_error);
-}
-
-static void end_by_command_timeout(struct worker *worker) {
-    _cleanup_free_ char *time = describe_duration(worker->target->timeout);
-
-    machine_end(&worker->machine, VERDICT_TIMEOUT, 0, "the command took longer than %s (timeout)", time);
-}
-
-/* The command's time is up: it is asked to end, then the verdict stands whatever it does. */
-static void end_by_timeout(struct worker *worker) {
-    struct machine *machine = &worker->machine;
-
-    agent_client_signal(&machine->agent, SIGTERM);
-    if (!machine_wait(machine, has_exited, deadline_in(worker->target->kill_after)) && !machine->ended) {
-        agent_client_signal(&machine->agent, SIGKILL);
-        (void)machine_wait(machine, has_exited, deadline_in(LAST_WORDS));
-    }
-    /* What the command has written so far belongs to the user. */
-    if (!machine->ended && machine->agent.state == AGENT_EXITED) {
-        agent_client_sync(&machine->agent);
-        (void)machine_wait(machine, is_synced, deadline_in(LAST_WORDS));
-    }
-    end_by_command_timeout(worker);
-}
-
-/* The guest agent has no way to end a command: its time is up, and the verdict stands. */
-static void stage_command_by_qga(struct worker *worker) {
-    uint64_t timeout = worker->target->timeout;
-    _cleanup_strv_ struct strv environment = {0};
-
-    choose_environment(worker->target, &environment);
-    if (!guest_fallback_command(&worker->machine, worker->target, &environment,
-                                timeout ? deadline_in(timeout) : DEADLINE_NONE)) {
-        (void)guest_fallback_sync(&worker->machine, deadline_in(LAST_WORDS));
-        end_by_command_timeout(worker);
-    }
-}
-
-static void stage_command(struct worker *worker) {
-    _cleanup_error_ struct error *error = NULL;
-    struct machine *machine = &worker->machine;
-    uint64_t timeout = worker->target->timeout;
-
-    if (machine->ended)
-        return;
-    enter(worker, STAGE_COMMAND, false);
-    if (machine->by_qga) {
-        stage_command_by_qga(worker);
-        return;
-    }
-    if (send_exec(worker, &error) < 0) {
-        end_by_error(machine, error);
-        return;
-    }
-    if (!machine_wait(machine, has_exited, timeout ? deadline_in(timeout) : DEADLINE_NONE)) {
-        if (!machine->ended)
-            end_by_timeout(worker);
-        return;
-    }
-
-    const struct agent_client *agent = &machine->agent;
-    if (agent->state == AGENT_FAILED)
-        machine_end(machine, VERDICT_ERROR, 0, "%s", agent->failure);
-    else if (!machine_wait(machine, is_synced, (agent_client_sync(&machine->agent), deadline_in(SYNC_TIMEOUT))))
-        machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back in time");
-    else if (agent->state != AGENT_SYNCED)
-        machine_end(machine, VERDICT_LOST, 0, "the machine went away before its files were written back");
-    else if (agent->signalled)
-        machine_end(machine, VERDICT_SIGNAL, (int)agent->status, "the command was ended by signal %d (%s)",
-                    (int)agent->status, strsignal((int)agent->status));
-    else if (agent->status != 0)
-        machine_end(machine, VERDICT_FAIL, (int)agent->status, "the command exited with code %d", (int)agent->status);
-    else
-        machine_end(machine, VERDICT_PASS, 0, "%s", "");
+static char *describe_qemu(const struct qmp *qmp) {
+    return qmp->greeted ? xasprintf("%d.%d.%d", qmp->version[0], qmp->version[1], qmp->version[2]) : xstrdup("");
 }
 
 static void report(struct worker *worker) {
     struct machine *machine = &worker->machine;
     const char *release = machine->agent.release ? machine->agent.release : worker->preparation.release;
+    _cleanup_free_ char *qemu_version = describe_qemu(&machine->qmp);
+    bool passed = machine->verdict == VERDICT_PASS;
     struct run_result result = {
         .verdict = machine->verdict,
         .detail = machine->detail,
         .reason = machine->reason,
         .stage = machine->stage,
-        .console = machine->verdict == VERDICT_PASS ? "" : machine_console_tail(machine),
+        .console = passed ? "" : machine_console_tail(machine),
+        .output = passed ? "" : machine_output_tail(machine),
+        .tasks = machine->tasks ? machine->tasks : "",
         .accel = machine->stage == STAGE_PREPARE ? "" : accel_name(machine->accel),
         .kernel_release = release ? release : "",
+        .kernel_hash = worker->kernel_hash ? worker->kernel_hash : "",
+        .qemu_version = qemu_version,
         .user_usec = machine->agent.user_usec,
         .system_usec = machine->agent.system_usec,
         .max_rss_kib = machine->agent.max_rss_kib,
@@ -448,19 +339,27 @@ void worker_run(const struct target *target, const struct worker_options *option
 
     _cleanup_close_ int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     machine_init(machine, channel, signal_fd, options->start);
+    limits_begin(machine, target, clock_now());
     worker.preparation = PREPARATION_EMPTY;
     worker.template = TEMPLATE_RUN_NONE;
     machine->writes_image = target->persist;
     machine_enter(machine, STAGE_PREPARE, false);
     stage_prepare(&worker);
+    if (!machine->ended && options->artifacts)
+        evidence_keep_inputs(machine, target, &worker.preparation, options->artifacts, &worker.kernel_hash);
     stage_machine(&worker);
-    stage_command(&worker);
+    if (!machine->ended) {
+        enter(&worker, STAGE_COMMAND, false);
+        command_run(machine, target, &worker.preparation, options);
+    }
+    evidence_keep_memory(machine, target, options->artifacts);
     if (target->persist)
         image_shut_down(machine);
     (void)qemu_process_kill(&machine->qemu);
     report(&worker);
     template_run_end(&worker.template);
     preparation_deinit(&worker.preparation);
+    free(worker.kernel_hash);
     machine_deinit(machine);
 }
 

@@ -11,6 +11,7 @@
 struct worker_options {
     uint64_t start;         /* clock_now() when vmtest started: events count from there */
     unsigned rows, columns; /* of the terminal, for an interactive target */
+    const char *artifacts;  /* the target's directory for evidence, or NULL */
     bool terminal;          /* standard input is a terminal: an interactive target gets one of its own */
 };
 

@@ -13,13 +13,16 @@ from fake_guest_agent import GuestAgent
 from fake_notes import fault, hang, note
 
 (HELLO, SETUP, READY, FAILED, EXEC, STDOUT, STDERR, STDIN, CREDIT, WINDOW, SIGNAL, EXITED, PING, PONG, POWEROFF, LOG,
- SYNC, SYNCED, SETTLE, SETTLED, CLOCK) = range(1, 22)
+ SYNC, SYNCED, SETTLE, SETTLED, CLOCK, TASKS, SHOWN) = range(1, 24)
 ROOT_OWN = 3
 MOUNT_ROOT = 0
 INHERIT = 16
 DATA_MAX = 64 << 10
 CREDIT_MAX = 1 << 20
 PANIC = b"[    4.2] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"
+
+TASKS_SHOWN = (b"[    5.1] sysrq: Show State\r\n[    5.1] task:init state:R\r\n"
+               b"[    5.2] sysrq: Show Blocked State\r\n[    5.2] task:stuck state:D\r\n[    5.2]  io_schedule+0x1/0x2\r\n")
 
 
 def frame(kind, payload=b""):
@@ -80,7 +83,7 @@ class Qmp:
     def __init__(self, sock):
         self.sock = sock
         self.lock = threading.Lock()
-        self.commands = {"getfd": self.getfd}
+        self.commands = {"getfd": self.getfd, "chardev-send-break": self.send_break}
         self.passed = []
         self.descriptors = {}
 
@@ -104,6 +107,10 @@ class Qmp:
         if not self.passed:
             fault("QMP: getfd without a descriptor")
         self.descriptors[arguments["fdname"]] = self.passed.pop(0)
+        return {}
+
+    def send_break(self, arguments):
+        note("broken", arguments["id"])
         return {}
 
     def lines(self):
@@ -177,6 +184,7 @@ class Fake:
         self.mounts = []
         self.is_set_up = False
         self.answer_pings = True
+        self.shows_tasks = True
 
     def option(self, name):
         return self.argv[self.argv.index(name) + 1]
@@ -196,7 +204,7 @@ class Fake:
         while True:
             if len(self.unread) >= 8:
                 size, kind = struct.unpack("<II", self.unread[:8])
-                if size > 4 << 20 or not 1 <= kind <= CLOCK:
+                if size > 4 << 20 or not 1 <= kind <= SHOWN:
                     fault(f"a frame of type {kind} and {size} bytes")
                 if len(self.unread) >= 8 + size:
                     payload, self.unread = self.unread[8:8 + size], self.unread[8 + size:]
@@ -242,6 +250,12 @@ class Fake:
             if not self.incoming:
                 fault("clock: of a machine that is no clone")
             note("clocked")
+        elif kind == TASKS:
+            reader.done()
+            note("tasks")
+            if self.shows_tasks:
+                self.console.sendall(TASKS_SHOWN)
+                self.send(frame(SHOWN))
         else:
             return False
         return True

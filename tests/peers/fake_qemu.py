@@ -22,6 +22,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 
 # The interpreter is started isolated, so that nothing of the user's gets in: not even this directory.
@@ -31,7 +32,7 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import fake_image  # noqa: E402,F401: registers scenarios
 import fake_template  # noqa: E402,F401
 from fake_machine import (DATA_MAX, FAILED, HELLO, PANIC, POWEROFF, READY, SCENARIOS, STDERR, STDOUT,  # noqa: E402
-                          SYNC, Fake, exited, frame, hello, scenario, string)
+                          SYNC, TASKS_SHOWN, Fake, exited, frame, hello, scenario, string)
 from fake_notes import fault, hang, is_told, note, wait_for  # noqa: E402
 
 
@@ -303,6 +304,30 @@ def boot_floods_the_console(fake):
 def command_ignores_signals(fake):
     fake.run()
     fake.output(STDOUT, b"still here\n")
+    fake.expect(POWEROFF)
+
+
+@scenario
+def agent_shows_no_tasks(fake):
+    """The agent is deaf to it; the console takes keys, each after a break."""
+    fake.shows_tasks = False
+
+    def keys():
+        pressed = b""
+        while not pressed.endswith(b"w"):
+            pressed += fake.console.recv(1)
+            note("keys", pressed.decode())
+            fake.console.sendall(TASKS_SHOWN if pressed.endswith(b"w") else b"sysrq: Changing Loglevel\r\n")
+
+    threading.Thread(target=keys, daemon=True).start()
+    fake.run()
+    fake.expect(POWEROFF)
+
+
+@scenario
+def nobody_shows_tasks(fake):
+    fake.shows_tasks = False
+    fake.run()
     fake.expect(POWEROFF)
 
 

@@ -129,13 +129,16 @@ def test_a_guest_agent_that_has_answered_is_not_blamed_for_the_silence_of_vmtest
     assert REASON_SILENT not in finished["reason"]
 
 
-def test_a_person_sees_one_line_of_error(bench):
+def test_a_person_sees_the_reason_first_then_what_to_do(bench):
     bench.plan(sync="never")
     result = bench.run_image("image", "--boot-timeout", "1", json_format=False)
     usual = ("=> ", "===> ", "note: run as root")
     lines = [line for line in result.stderr.decode().splitlines() if not line.startswith(usual)]
-    assert (result.status, result.stdout, len(lines)) == (124, b"", 2), lines
+    assert (result.status, result.stdout, len(lines)) == (124, b"", 5), lines
     assert lines[0] == "SeaBIOS (fake)" and lines[1].startswith("timeout: the boot took longer")
+    assert lines[2:4] == ["The guest's blocked tasks:",
+                          "the guest did not show its tasks when asked (SysRq): neither its agent nor its console answers"]
+    assert lines[4].startswith("Run it again: ") and " --boot-timeout 1 " in lines[4]
 
 
 # Reboots.

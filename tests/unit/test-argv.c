@@ -60,7 +60,8 @@ static void an_emulated_machine_without_shares(void **state) {
         "-initrd",
         "/proc/self/fd/9",
         "-append",
-        "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests",
+        "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check tsc=reliable mitigations=off "
+        "cryptomgr.notests",
         NULL,
     };
     struct qemu_config config = emulated();
@@ -204,7 +205,7 @@ static void a_machine_under_kvm_with_shares_and_extra_arguments(void **state) {
         "-initrd",
         "/proc/self/fd/9",
         "-append",
-        "console=ttyS0 loglevel=5 panic=0 no_timer_check loglevel=7 a=\"b, c\"",
+        "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check loglevel=7 a=\"b, c\"",
         "-device",
         "virtio-balloon,id=a,b",
         "",
@@ -269,19 +270,25 @@ static void the_users_kernel_arguments_come_last(void **state) {
         const char *line;
         bool doubtful_tsc;
     } cases[] = {
-        {ACCEL_KVM, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check"},
-        {ACCEL_KVM, "", "console=ttyS0 loglevel=5 panic=0 no_timer_check"},
-        {ACCEL_KVM, "quiet", "console=ttyS0 loglevel=5 panic=0 no_timer_check quiet"},
-        {ACCEL_KVM, "panic=1 console=hvc0", "console=ttyS0 loglevel=5 panic=0 no_timer_check panic=1 console=hvc0"},
+        {ACCEL_KVM, NULL, "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check"},
+        {ACCEL_KVM, "", "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check"},
+        {ACCEL_KVM, "quiet", "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check quiet"},
+        {ACCEL_KVM, "panic=1 console=hvc0",
+         "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check panic=1 console=hvc0"},
         {ACCEL_TCG, NULL,
-         "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests"},
+         "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check tsc=reliable mitigations=off "
+         "cryptomgr.notests"},
         {ACCEL_TCG, "",
-         "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests"},
+         "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check tsc=reliable mitigations=off "
+         "cryptomgr.notests"},
         {ACCEL_TCG, "cryptomgr.notests=0",
-         "console=ttyS0 loglevel=5 panic=0 no_timer_check tsc=reliable mitigations=off cryptomgr.notests "
+         "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check tsc=reliable mitigations=off "
+         "cryptomgr.notests "
          "cryptomgr.notests=0"},
-        {ACCEL_TCG, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check mitigations=off cryptomgr.notests", true},
-        {ACCEL_KVM, NULL, "console=ttyS0 loglevel=5 panic=0 no_timer_check", true},
+        {ACCEL_TCG, NULL,
+         "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check mitigations=off cryptomgr.notests",
+         true},
+        {ACCEL_KVM, NULL, "console=ttyS0 loglevel=5 panic=0 sysrq_always_enabled no_timer_check", true},
     };
     struct qemu_config config = emulated();
 

@@ -187,6 +187,13 @@ static void finished_tells_the_whole_result(void **state) {
         .console = "last \xff line\n",
         .accel = "tcg",
         .kernel_release = "6.1.0",
+        .qemu_version = "7.2.22",
+        .kernel_hash = "0123",
+        .output = "its \xff end\n",
+        .tasks = "task:stuck",
+        .n_findings = 1,
+        .findings = {{"warn", "WARNING: at \xff", "WARNING: at \nmore\n"}},
+        .n_more_findings = 7,
         .nsec = {1000000, 2500000000, 250000000, 125000},
         .user_usec = 1500000,
         .system_usec = 250,
@@ -198,14 +205,20 @@ static void finished_tells_the_whole_result(void **state) {
     assert_string_equal(recorder.written.data,
                         "{\"event\":\"finished\",\"target\":\"t\",\"time\":3.0,\"verdict\":\"signal\",\"status\":139,"
                         "\"reason\":\"signal 11\",\"stage\":\"command\",\"accel\":\"tcg\",\"kernel\":\"6.1.0\","
+                        "\"kernel_xxh128\":\"0123\",\"qemu\":\"7.2.22\","
                         "\"durations\":{\"prepare\":0.001,\"boot\":2.5,\"setup\":0.25,\"command\":0.000125},"
                         "\"usage\":{\"user_seconds\":1.5,\"system_seconds\":0.00025,\"max_rss_kib\":2048},"
-                        "\"console\":\"last \xef\xbf\xbd line\\n\"}\n");
+                        "\"findings\":[{\"kind\":\"warn\",\"title\":\"WARNING: at \xef\xbf\xbd\","
+                        "\"text\":\"WARNING: at \\nmore\\n\"}],\"more_findings\":7,"
+                        "\"console\":\"last \xef\xbf\xbd line\\n\",\"output\":\"its \xef\xbf\xbd end\\n\","
+                        "\"tasks\":\"task:stuck\"}\n");
 
     buffer_consume(&recorder.written, recorder.written.size);
     result.verdict = VERDICT_PASS;
     sink->handle(sink, &event);
     assert_null(strstr(recorder.written.data, "console"));
+    assert_null(strstr(recorder.written.data, "output"));
+    assert_non_null(strstr(recorder.written.data, "\"findings\":[{"));
     assert_non_null(strstr(recorder.written.data, "\"verdict\":\"pass\",\"status\":0"));
 }
 

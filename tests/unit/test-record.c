@@ -17,6 +17,13 @@ static const struct run_result sample_result = {
     .console = "line\n\377 no utf-8\n",
     .accel = "kvm",
     .kernel_release = "6.1.0-50-amd64",
+    .output = "its end\n",
+    .tasks = "task:stuck\n",
+    .qemu_version = "7.2.22",
+    .kernel_hash = "0123",
+    .findings = {{"warn", "WARNING: here", "WARNING: here\nmore\n"}, {"oom", "Out of memory", ""}},
+    .n_findings = 2,
+    .n_more_findings = 3,
     .nsec = {1, 2, UINT64_MAX, 4},
     .user_usec = 5,
     .system_usec = UINT64_C(1) << 40,
@@ -78,6 +85,17 @@ static void a_result_comes_back_whole(void **state) {
     assert_int_equal(result.detail, 11);
     assert_int_equal(result.stage, STAGE_COMMAND);
     assert_string_equal(result.reason, sample_result.reason);
+    assert_string_equal(result.output, sample_result.output);
+    assert_string_equal(result.tasks, sample_result.tasks);
+    assert_string_equal(result.qemu_version, sample_result.qemu_version);
+    assert_string_equal(result.kernel_hash, sample_result.kernel_hash);
+    assert_int_equal(result.n_findings, 2);
+    assert_int_equal(result.n_more_findings, 3);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(result.findings[i].kind, sample_result.findings[i].kind);
+        assert_string_equal(result.findings[i].title, sample_result.findings[i].title);
+        assert_string_equal(result.findings[i].text, sample_result.findings[i].text);
+    }
     assert_string_equal(result.console, sample_result.console);
     assert_string_equal(result.accel, sample_result.accel);
     assert_string_equal(result.kernel_release, sample_result.kernel_release);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report/result.h"
+
+#include "base/str.h"
+#include "report/lines.h"
+#include "report/utf8.h"
+
+char *result_reason_line(const struct run_result *result) {
+    _cleanup_free_ char *reason = text_sanitize(result->reason);
+    const char *name = verdict_name(result->verdict);
+
+    if (result->verdict == VERDICT_FAIL && result->detail != 0)
+        return xasprintf("Command failed with exit code: %d", result->detail);
+    if (result->verdict == VERDICT_SIGNAL) {
+        const char *signal = sigabbrev_np(result->detail);
+
+        return signal ? xasprintf("Command was ended by signal: %d (SIG%s)", result->detail, signal)
+                      : xasprintf("Command was ended by signal: %d", result->detail);
+    }
+    return reason[0] != '\0' ? xasprintf("%s: %s", name, reason) : xstrdup(name);
+}
+
+json_t *json_lossy_string(const char *text) {
+    _cleanup_buffer_ struct buffer valid = {0};
+    size_t size = text ? strlen(text) : 0;
+
+    while (size > 0) {
+        size_t length = utf8_valid_prefix(text, size);
+
+        buffer_append(&valid, text, length);
+        if (length < size)
+            buffer_append_string(&valid, UTF8_REPLACEMENT);
+        text += length + (length < size);
+        size -= length + (length < size);
+    }
+    return json_stringn(valid.data ? valid.data : "", valid.size);
+}
+
+static json_t *findings_json(const struct run_result *result) {
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < result->n_findings; i++) {
+        json_t *finding = json_object();
+
+        (void)json_object_set_new(finding, "kind", json_lossy_string(result->findings[i].kind));
+        (void)json_object_set_new(finding, "title", json_lossy_string(result->findings[i].title));
+        (void)json_object_set_new(finding, "text", json_lossy_string(result->findings[i].text));
+        (void)json_array_append_new(array, finding);
+    }
+    return array;
+}
+
+static void add_unless_empty(json_t *object, const char *key, const char *text) {
+    if (!str_empty(text))
+        (void)json_object_set_new(object, key, json_lossy_string(text));
+}
+
+void result_add_to_json(json_t *object, const struct run_result *result) {
+    json_t *durations = json_object();
+
+    for (enum stage stage = 0; stage < STAGE_COUNT; stage++)
+        (void)json_object_set_new(durations, stage_name(stage), json_real((double)(result->nsec[stage] / 1000) / 1e6));
+    json_t *usage = json_pack("{s:f, s:f, s:I}", "user_seconds", (double)result->user_usec / 1e6, "system_seconds",
+                              (double)result->system_usec / 1e6, "max_rss_kib", (json_int_t)result->max_rss_kib);
+
+    (void)json_object_set_new(object, "verdict", json_string(verdict_name(result->verdict)));
+    (void)json_object_set_new(object, "status", json_integer(verdict_exit_status(result->verdict, result->detail)));
+    (void)json_object_set_new(object, "reason", json_lossy_string(result->reason));
+    (void)json_object_set_new(object, "stage", json_string(stage_name(result->stage)));
+    (void)json_object_set_new(object, "accel", json_lossy_string(result->accel));
+    (void)json_object_set_new(object, "kernel", json_lossy_string(result->kernel_release));
+    add_unless_empty(object, "kernel_xxh128", result->kernel_hash);
+    add_unless_empty(object, "qemu", result->qemu_version);
+    (void)json_object_set_new(object, "durations", durations);
+    (void)json_object_set_new(object, "usage", usage);
+    (void)json_object_set_new(object, "findings", findings_json(result));
+    if (result->n_more_findings > 0)
+        (void)json_object_set_new(object, "more_findings", json_integer(result->n_more_findings));
+    if (result->verdict == VERDICT_PASS)
+        return;
+    (void)json_object_set_new(object, "console", json_lossy_string(result->console));
+    (void)json_object_set_new(object, "output", json_lossy_string(result->output));
+    add_unless_empty(object, "tasks", result->tasks);
+}
+
+char *result_again_line(const char *command, const char *name) {
+    struct buffer pattern = {0};
+    _cleanup_buffer_ struct buffer line = {0};
+    _cleanup_free_ char *quoted = NULL;
+
+    if (!name)
+        return xstrdup(command);
+    buffer_append_string(&pattern, "^");
+    for (; *name; name++) {
+        if (strchr("\\^$.[]|()?*+{}", *name))
+            buffer_append_string(&pattern, "\\");
+        buffer_append(&pattern, name, 1);
+    }
+    buffer_append_string(&pattern, "$");
+    quoted = str_shell_quote(pattern.data);
+    buffer_deinit(&pattern);
+    buffer_printf(&line, "%s -f %s", command, quoted);
+    return buffer_take(&line);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What several sinks tell of a result in the same way. */
+#ifndef VMTEST_REPORT_RESULT_H
+#define VMTEST_REPORT_RESULT_H
+
+#include <jansson.h>
+
+#include "run/event.h"
+
+/* One line that says how a run that did not pass ended, safe to show. Caller frees. */
+char *result_reason_line(const struct run_result *result);
+
+/* Adds to an object what docs/events.md says of `finished`. */
+void result_add_to_json(json_t *object, const struct run_result *result);
+
+/* A string that may hold bytes that are not UTF-8: each becomes U+FFFD. */
+json_t *json_lossy_string(const char *text);
+
+/*
+ * The line that runs a target again: `command` as it is where `name` is NULL, else with a filter for that name. Caller
+ * frees.
+ */
+char *result_again_line(const char *command, const char *name);
+
+#endif

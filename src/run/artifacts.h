@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the evidence of a target is kept (--artifacts): a directory for each, named after it. */
+#ifndef VMTEST_RUN_ARTIFACTS_H
+#define VMTEST_RUN_ARTIFACTS_H
+
+#include "base/error.h"
+
+/* The files in it. */
+#define ARTIFACT_CONSOLE "console.log"
+#define ARTIFACT_STDOUT "stdout.log"
+#define ARTIFACT_STDERR "stderr.log"
+#define ARTIFACT_EVENTS "events.jsonl"
+#define ARTIFACT_RESULT "result.json"
+#define ARTIFACT_AGAIN "run-again"
+#define ARTIFACT_QEMU "qemu-command"
+#define ARTIFACT_INITRAMFS "initramfs.cpio"
+#define ARTIFACT_MEMORY "memory.elf"
+
+/*
+ * The name of a target's directory: the target's own, as far as it is made of letters, digits, dots, dashes and
+ * underscores; else with those in place of others, and a digest that keeps two such names apart. Caller frees.
+ */
+char *artifacts_name(const char *target);
+
+/*
+ * Makes the directory for a target below `base`, and `base` itself; an earlier run's files are removed from it. Caller
+ * frees *ret_path.
+ */
+int artifacts_make(const char *base, const char *target, char **ret_path, struct error **ret_error) _must_check_;
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guest's memory as an ELF core (QMP's dump-guest-memory), which crash and drgn read. */
+#ifndef VMTEST_RUN_DUMP_H
+#define VMTEST_RUN_DUMP_H
+
+#include "run/machine.h"
+
+/*
+ * Writes the memory to `path`, with holes where it is zero, while the guest stands still. To be called once the verdict
+ * is known (machine_begin_closing()). What was begun and not finished is removed.
+ */
+int dump_memory(struct machine *machine, const char *path, struct error **ret_error) _must_check_;
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker itself puts into the directory for its target's artifacts (run/artifacts.h). */
+#ifndef VMTEST_RUN_EVIDENCE_H
+#define VMTEST_RUN_EVIDENCE_H
+
+#include "config/target.h"
+#include "run/machine.h"
+#include "run/prepare.h"
+
+/*
+ * What the machine is made of, once that is prepared: QEMU's command line as one to paste, and the initramfs that it
+ * needs. *ret_kernel_hash is the kernel's (see struct run_result), the caller's to free; left alone for an image.
+ * What cannot be kept is told in a notice.
+ */
+void evidence_keep_inputs(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                          const char *directory, char **ret_kernel_hash);
+
+/* The guest's memory, where the target asks for it and the verdict is one for which it is kept. */
+void evidence_keep_memory(struct machine *machine, const struct target *target, const char *directory);
+
+#endif
