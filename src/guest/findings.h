@@ -11,6 +11,7 @@
 #ifndef VMTEST_GUEST_FINDINGS_H
 #define VMTEST_GUEST_FINDINGS_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,8 +51,6 @@ const char *finding_kind_help(enum finding_kind kind);
 #define FINDINGS_MAX 32
 #define FINDING_MAX_LINES 16
 #define FINDING_MAX_BYTES 2048
-/* What is kept of a line. */
-#define FINDING_LINE_MAX 512
 
 struct finding {
     enum finding_kind kind;
@@ -59,7 +58,7 @@ struct finding {
     struct buffer text; /* the report's first lines with the title among them, each ended by a line feed */
 };
 
-struct findings_report; /* the report that is being read */
+struct findings_reader; /* the line and the report that are being read */
 
 struct findings {
     struct finding items[FINDINGS_MAX]; /* in the order in which they came; those that are not complete grow */
@@ -67,10 +66,7 @@ struct findings {
     uint64_t n_total;                       /* with those that were not kept */
     uint64_t n_of_kind[FINDING_KIND_COUNT]; /* likewise */
 
-    /* Of this module alone. */
-    struct findings_report *report;
-    char line[FINDING_LINE_MAX + 1];
-    size_t line_size;
+    struct findings_reader *reader; /* of this module alone */
 };
 
 void findings_init(struct findings *findings);

@@ -16,8 +16,8 @@
 const char *kmsg_strip(const char *line, bool *ret_stamped);
 
 /*
- * Whether `text` begins with what `pattern` describes: "*" is anything, "%d" a decimal number, "%x" a hexadecimal one,
- * "%%" a per cent sign, "$" at the end the text's end, and all else is itself.
+ * Whether `text` begins with what `pattern` describes: "*" is anything, "%d" a decimal and "%x" a hexadecimal number,
+ * "$" the text's end, and all else stands for itself.
  */
 bool kmsg_match(const char *text, const char *pattern);
 
