@@ -3,7 +3,7 @@
  * The agent: PID 1 of a kernel target, or a process of an image target's system. It boots the guest far enough to talk
  * (boot.c, port.c) or attaches to one that is up (attach.c), mounts what the run asks for (mounts.c, skeleton.c), runs
  * the command and carries its output (command.c, serve.c). PID 1 never exits: whatever cannot go on powers the machine
- * off. Nothing is allocated on the heap; every buffer is static.
+ * off. Every buffer is static; the C library alone allocates, for the thread beside (beside.c) and to read files.
  */
 #ifndef VMTEST_AGENT_H
 #define VMTEST_AGENT_H

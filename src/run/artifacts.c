@@ -28,7 +28,7 @@ char *artifacts_name(const char *target) {
     }
     if (name[0] == '.')
         name[0] = '_';
-    if (str_equal(name, target))
+    if (name[0] != '\0' && str_equal(name, target))
         return TAKE_PTR(name);
     digest = digest_buffer(target, strlen(target));
     return xasprintf("%s-%.*s", name, DIGEST_SHOWN, digest);

@@ -5,6 +5,8 @@
  * it out.
  */
 #include "base/log.h"
+#include "guest/kmsg.h"
+#include "guest/panic.h"
 #include "run/boot-console.h"
 #include "run/machine.h"
 
@@ -23,7 +25,7 @@
 #define TAIL_LINES 40
 
 /* Put into the console's text when an image reboots on its way up. */
-#define REBOOT_MARK "-- the guest rebooted --"
+#define REBOOT_MARK KMSG_REBOOT_MARK
 
 /* The console since the guest's last reboot. Never NULL. */
 static const char *this_boot(const struct machine *machine) {
@@ -34,15 +36,8 @@ static const char *this_boot(const struct machine *machine) {
     return text;
 }
 
-/* The text of the panic's line on the console, or NULL. Caller frees. */
-static char *panic_line(const struct machine *machine) {
-    const char *text = machine->console.data ? strstr(machine->console.data, PANIC_MARK) : NULL;
-
-    return text ? xstrndup(text, strcspn(text, "\r\n")) : NULL;
-}
-
 static void end_by_panic(struct machine *machine) {
-    _cleanup_free_ char *line = panic_line(machine);
+    _cleanup_free_ char *line = panic_describe(machine->console.data);
 
     machine_end(machine, VERDICT_PANIC, 0, "the guest kernel panicked: %s", line ? line : "no message on the console");
 }

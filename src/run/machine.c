@@ -75,6 +75,7 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .agent.output = on_output,
     };
     machine->agent.context = machine;
+    findings_init(&machine->findings);
 }
 
 void machine_deinit(struct machine *machine) {
@@ -90,6 +91,7 @@ void machine_deinit(struct machine *machine) {
     buffer_deinit(&machine->qemu_output);
     buffer_deinit(&machine->console);
     buffer_deinit(&machine->output);
+    findings_deinit(&machine->findings);
     free(machine->console_kept);
     free(machine->tasks);
     buffer_deinit(&machine->queue);
@@ -269,6 +271,8 @@ static void on_console(struct machine *machine, char *data) {
         return;
     }
     machine->console_bytes += (size_t)got;
+    if (!machine->closing)
+        findings_feed(&machine->findings, data, (size_t)got);
     append_tail(&machine->console, data, (size_t)got, CONSOLE_KEPT);
     if (got > 0)
         machine_emit(machine, &(struct event){.type = EVENT_CONSOLE, .data = data, .size = (size_t)got});

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "guest/agent.h"
+#include "guest/findings.h"
 #include "guest/qga.h"
 #include "qemu/accel.h"
 #include "qemu/process.h"
@@ -41,7 +42,9 @@ struct machine {
     bool closing;              /* the verdict is known, and the guest is being shut down */
     struct buffer qemu_output; /* QEMU's own last words */
     struct buffer console;     /* the console's last bytes */
+    struct findings findings;  /* what the guest's kernel reported on it */
     uint64_t console_bytes;    /* how much has come of it */
+    uint64_t console_heard;    /* how much of that somebody who waits for more has seen */
     char *console_kept;        /* its tail from before the tasks were shown, or NULL */
     char *tasks;               /* what the guest's tasks are at (run/tasks.h), or NULL */
     struct buffer output;      /* the last bytes of what the command wrote, both streams */

@@ -9,8 +9,9 @@
 /* For all of it. A healthy guest begins at once; an emulated one writes some 100 kB a second to its console. */
 #define PATIENCE_KVM (10 * NSEC_PER_SEC)
 #define PATIENCE_TCG (30 * NSEC_PER_SEC)
-/* The part of it after which an agent that says nothing is given up. */
+/* The parts of it after which an agent, or a console, that says nothing is given up. */
 #define AGENT_PART 2
+#define KEY_PART 4
 /* A console that has been silent for so long has been written to the end. */
 #define SILENCE (NSEC_PER_SEC / 4)
 #define SHOWN_LINES 40
@@ -60,11 +61,18 @@ static bool ask_agent(struct machine *machine, uint64_t patience, deadline_t lim
     return machine->agent.shown;
 }
 
-static void press_keys(struct machine *machine, deadline_t limit) {
+static bool has_spoken(const struct machine *machine) {
+    return machine->console_bytes > machine->console_heard || machine->qemu_gone;
+}
+
+static void press_keys(struct machine *machine, uint64_t patience, deadline_t limit) {
     for (size_t i = 0; i < sizeof(keys) && !machine->qemu_gone && machine->console_fd >= 0; i++) {
         if (!qmp_call_ready(machine, limit) ||
             !qmp_call(machine, "chardev-send-break", json_pack("{s:s}", "id", "console"), limit) ||
             write(machine->console_fd, &keys[i], 1) != 1)
+            return;
+        machine->console_heard = machine->console_bytes;
+        if (!machine_wait(machine, has_spoken, deadline_earlier(limit, deadline_in(patience / KEY_PART))))
             return;
         wait_for_silence(machine, limit);
     }
@@ -91,7 +99,7 @@ static char *ask(struct machine *machine) {
     if (machine->qemu_gone)
         return xstrdup("");
     if (!ask_agent(machine, patience, limit) && !strstr(console_since(machine, start), MARK))
-        press_keys(machine, limit);
+        press_keys(machine, patience, limit);
 
     text = console_since(machine, start);
     blocked = strstr(text, MARK_BLOCKED);

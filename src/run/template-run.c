@@ -186,6 +186,13 @@ void template_run_freeze(struct template_run *run, struct machine *machine, cons
 
     if (!run->drafting || machine->ended || machine->by_qga)
         return;
+    if (machine->findings.count > 0) {
+        /* Clones would not boot, and so not tell. */
+        machine_notice(machine, "no template is made of this boot, in which the guest's kernel reported something");
+        template_draft_discard(&run->draft);
+        run->drafting = false;
+        return;
+    }
     if (target->image && !settle(machine))
         return;
     saved = qmp_call(machine, "stop", NULL, deadline) && save(run, machine, target, overlay_fd, &error);

@@ -5,6 +5,7 @@
  */
 #include "run/worker.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -298,6 +299,45 @@ static char *describe_qemu(const struct qmp *qmp) {
     return qmp->greeted ? xasprintf("%d.%d.%d", qmp->version[0], qmp->version[1], qmp->version[2]) : xstrdup("");
 }
 
+static_assert(RUN_FINDINGS_MAX >= FINDINGS_MAX, "a result has room for what is kept");
+
+static void add_findings(struct run_result *result, const struct findings *findings) {
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *finding = &findings->items[i];
+
+        result->findings[i] = (struct run_finding){
+            .kind = finding_kind_name(finding->kind),
+            .title = finding->title,
+            .text = finding->text.data ? finding->text.data : "",
+        };
+    }
+    result->n_findings = findings->count;
+    result->n_more_findings = (unsigned)(findings->n_total - findings->count);
+}
+
+/* The first of the findings that `fail_on` names, or NULL. */
+static const struct finding *find_failure(const struct findings *findings, unsigned fail_on) {
+    for (size_t i = 0; i < findings->count; i++) {
+        if (FINDING_BIT(findings->items[i].kind) & fail_on)
+            return &findings->items[i];
+    }
+    return NULL;
+}
+
+/* What the kernel reported outweighs that the command passed, where the target says so. */
+static void judge_findings(struct machine *machine, const struct target *target) {
+    const struct finding *finding;
+
+    findings_end(&machine->findings);
+    if (machine->verdict != VERDICT_PASS || !(findings_mask(&machine->findings) & target->fail_on))
+        return;
+    finding = find_failure(&machine->findings, target->fail_on);
+    machine->verdict = VERDICT_FAIL;
+    free(machine->reason);
+    machine->reason = xasprintf("the command passed, but the guest's kernel reported %s (fail_on)",
+                                finding ? finding->title : "more than is kept, some of it");
+}
+
 static void report(struct worker *worker) {
     struct machine *machine = &worker->machine;
     const char *release = machine->agent.release ? machine->agent.release : worker->preparation.release;
@@ -320,6 +360,7 @@ static void report(struct worker *worker) {
         .max_rss_kib = machine->agent.max_rss_kib,
     };
 
+    add_findings(&result, &machine->findings);
     worker->durations[machine->stage] += clock_now() - machine->stage_start;
     memcpy(result.nsec, worker->durations, sizeof(result.nsec));
     machine_emit(machine, &(struct event){.type = EVENT_FINISHED, .result = &result});
@@ -352,6 +393,7 @@ void worker_run(const struct target *target, const struct worker_options *option
         enter(&worker, STAGE_COMMAND, false);
         command_run(machine, target, &worker.preparation, options);
     }
+    judge_findings(machine, target);
     evidence_keep_memory(machine, target, options->artifacts);
     if (target->persist)
         image_shut_down(machine);

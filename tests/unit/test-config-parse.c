@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "config/config.h"
 #include "config/internal.h"
+#include "guest/findings.h"
 
 #define HEAD "[[target]]\nname = \"a\"\nkernel = \"k\"\ncommand = \"c\"\n"
 
@@ -40,6 +41,9 @@ static void every_key_reaches_its_field(void **state) {
                                                    "boot_timeout = '1m30s'\n"
                                                    "timeout = 1.5\n"
                                                    "kill_after = '250ms'\n"
+                                                   "run_timeout = 90\n"
+                                                   "fail_on = ['warn', 'oops']\n"
+                                                   "dump = true\n"
                                                    "env_pass = ['CI_*', 'TERM']\n"
                                                    "sandbox = false\n"
                                                    "[target.vm]\n"
@@ -67,6 +71,9 @@ static void every_key_reaches_its_field(void **state) {
     assert_true(target->boot_timeout == UINT64_C(90000000000));
     assert_true(target->timeout == UINT64_C(1500000000));
     assert_true(target->kill_after == UINT64_C(250000000));
+    assert_true(target->run_timeout == UINT64_C(90000000000));
+    assert_int_equal(target->fail_on, FINDING_BIT(FINDING_OOPS) | FINDING_BIT(FINDING_WARN));
+    assert_true(target->dump);
     assert_false(target->sandbox);
     assert_int_equal(target->env_pass.count, 2);
     assert_string_equal(target->env_pass.items[0], "CI_*");
@@ -77,7 +84,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_string_equal(target->extra_args.items[1], "x");
     assert_string_equal(target->share, "/dir");
     assert_string_equal(target->where[KEY_KERNEL], "f.toml:3:10");
-    assert_string_equal(target->where[KEY_VM_MEMORY], "f.toml:20:10");
+    assert_string_equal(target->where[KEY_VM_MEMORY], "f.toml:23:10");
     assert_null(target->where[KEY_IMAGE]);
 
     /* A directory comes before what is mounted in it. */
@@ -88,7 +95,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_string_equal(target->mounts[1].guest_path, "/mnt/b/c");
     assert_string_equal(target->mounts[1].host_path, "/dir/data");
     assert_true(target->mounts[1].writable);
-    assert_string_equal(target->mounts[1].where, "f.toml:23:1");
+    assert_string_equal(target->mounts[1].where, "f.toml:26:1");
 }
 
 static void every_way_to_write_a_table_works(void **state) {
@@ -239,6 +246,17 @@ static void the_key_table_is_consistent(void **state) {
     }
 }
 
+/* The bits are the kinds': the key's values have to be in their order, with `any` behind them. */
+static void fail_on_knows_every_kind_of_finding(void **state) {
+    struct buffer values = {0};
+
+    for (enum finding_kind kind = 0; kind < FINDING_KIND_COUNT; kind++)
+        buffer_printf(&values, "%s|", finding_kind_name(kind));
+    buffer_append_string(&values, "any");
+    assert_string_equal(config_keys[KEY_FAIL_ON].values, values.data);
+    buffer_deinit(&values);
+}
+
 /* A key's default as TOML text. */
 static char *default_text(const struct config_key_row *row) {
     bool bare = row->type == CONFIG_BOOL || row->type == CONFIG_INTEGER;
@@ -275,6 +293,7 @@ static void every_default_parses_to_the_value_of_a_new_target(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_reaches_its_field),
+        cmocka_unit_test(fail_on_knows_every_kind_of_finding),
         cmocka_unit_test(every_way_to_write_a_table_works),
         cmocka_unit_test(the_order_of_targets_is_kept),
         cmocka_unit_test(a_name_of_qemu_is_left_for_path),

@@ -11,6 +11,7 @@
 #include "cli/help.h"
 #include "cli/options.h"
 #include "config/config.h"
+#include "guest/findings.h"
 
 #define MAX_WORDS 32
 
@@ -102,6 +103,40 @@ static void every_option_reaches_its_field(void **state) {
     assert_true(more.no_sandbox);
     assert_int_equal(more.format, FORMAT_JSON);
     assert_true(more.strict);
+
+    _cleanup_options_ struct options evidence =
+        parse_good("-k K --run-timeout 1h --fail-on oops,kasan --dump --artifacts D cmd");
+    assert_int_equal(evidence.run_timeout, 3600 * NSEC_PER_SEC);
+    assert_int_equal(evidence.fail_on, FINDING_BIT(FINDING_OOPS) | FINDING_BIT(FINDING_KASAN));
+    assert_true(evidence.dump);
+    assert_string_equal(evidence.artifacts, "D");
+
+    _cleanup_options_ struct options any = parse_good("-k K --fail-on warn,any cmd");
+    assert_int_equal(any.fail_on, FINDING_MASK_ALL);
+}
+
+static void what_is_run_again_is_the_line_or_a_choice_of_targets(void **state) {
+    static const struct {
+        const char *argv[8];
+        const char *again;
+    } cases[] = {
+        {{"vmtest", "-k", "a b", "--", "sh", "-c", "x $y"}, "vmtest -k 'a b' -- sh -c 'x $y'"},
+        {{"./vmtest", "-f", "x", "-c", "my file", "--format", "json"}, "./vmtest --config 'my file'"},
+        {{"vmtest", "--artifacts=D", "--dump", "--timeout", "5m"}, "vmtest --timeout 5m --dump"},
+        {{"vmtest"}, "vmtest"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_options_ struct options options = {0};
+        _cleanup_free_ char *again = NULL;
+        int argc = 0;
+
+        while (argc < 8 && cases[i].argv[argc])
+            argc++;
+        assert_int_equal(options_parse(argc, (char *const *)cases[i].argv, &options, NULL), 0);
+        again = options_again(&options, argc, (char *const *)cases[i].argv);
+        assert_string_equal(again, cases[i].again);
+    }
 }
 
 static void time_limits_go_with_a_file_too(void **state) {
@@ -378,6 +413,7 @@ int main(void) {
         cmocka_unit_test(short_and_long_options_mean_the_same),
         cmocka_unit_test(every_option_reaches_its_field),
         cmocka_unit_test(time_limits_go_with_a_file_too),
+        cmocka_unit_test(what_is_run_again_is_the_line_or_a_choice_of_targets),
         cmocka_unit_test(options_may_stand_anywhere_before_two_dashes),
         cmocka_unit_test(help_and_version_end_the_checks),
         cmocka_unit_test(a_wrong_command_line_is_refused_with_its_reason),
