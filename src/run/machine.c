@@ -18,6 +18,8 @@
 #define OUTPUT_KEPT (16u << 10)
 #define CONSOLE_KEPT (64u << 10)
 #define COMMAND_KEPT (16u << 10)
+/* A guest that floods its console is not waited for. */
+#define DRAIN_READS 64u
 
 enum source {
     SOURCE_SIGNAL,
@@ -348,6 +350,18 @@ static void grant_credit(struct machine *machine) {
     agent_client_credit(&machine->agent, machine->uncredited);
     machine->credit += machine->uncredited;
     machine->uncredited = 0;
+}
+
+void machine_drain_console(struct machine *machine) {
+    static char data[READ_SIZE];
+
+    for (unsigned i = 0; i < DRAIN_READS && machine->console_fd >= 0; i++) {
+        struct pollfd ready = {.fd = machine->console_fd, .events = POLLIN};
+
+        if (poll(&ready, 1, 0) <= 0)
+            return;
+        on_console(machine, data);
+    }
 }
 
 static void fill_poll(const struct machine *machine, struct pollfd *polls) {

@@ -103,6 +103,12 @@ void machine_end(struct machine *machine, enum verdict verdict, int detail, cons
  */
 bool machine_wait(struct machine *machine, bool (*done)(const struct machine *), deadline_t deadline);
 
+/*
+ * Takes what stands on the console already: what the kernel wrote before the command ended is there by then, and may be
+ * what decides the verdict.
+ */
+void machine_drain_console(struct machine *machine);
+
 /* Whether the guest has been talked to: an agent of either kind has answered. */
 bool machine_is_up(const struct machine *machine);
 

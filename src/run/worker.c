@@ -328,6 +328,7 @@ static const struct finding *find_failure(const struct findings *findings, unsig
 static void judge_findings(struct machine *machine, const struct target *target) {
     const struct finding *finding;
 
+    machine_drain_console(machine);
     findings_end(&machine->findings);
     if (machine->verdict != VERDICT_PASS || !(findings_mask(&machine->findings) & target->fail_on))
         return;

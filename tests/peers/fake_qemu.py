@@ -455,6 +455,18 @@ def panic_that_ends_qemu(fake):
 
 
 @scenario
+def reports(fake):
+    """The kernel reports something, in the boot or right before the command's end: the plan's lines."""
+    plan = fake.plan
+    if plan.get("boot"):
+        fake.console.sendall(plan["boot"].encode())
+    fake.run()
+    if plan.get("command"):
+        fake.console.sendall(plan["command"].encode())
+    fake.finish()
+
+
+@scenario
 def panic_is_only_a_line(fake):
     """Somebody wrote a panic's line to /dev/kmsg, and the command goes on well beyond any grace."""
     fake.run()

@@ -91,9 +91,10 @@ class TestTasks:
         assert "task:touch" in shown, str(result)
         assert result.err.index("timeout: the command took longer than 15 s") < result.err.index("blocked tasks")
 
+    @pytest.mark.slow
     def test_a_boot_that_hangs_is_asked_on_its_console(self, run, project, kernel):
         """Without the port's driver there is no agent to ask."""
-        result = run(["-k", kernel, "--format", "json", "--boot-timeout", "15", "--no-template", "--kargs",
+        result = run(["-k", kernel, "--format", "json", "--boot-timeout", "60", "--no-template", "--kargs",
                       "module_blacklist=virtio_console", "true"], cwd=project)
         assert (result.status, finished(result)["verdict"]) == (124, "timeout"), str(result)
         console = "".join(event.get("text", "") for event in map(json.loads, result.out.splitlines())
