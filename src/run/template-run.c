@@ -186,6 +186,7 @@ void template_run_freeze(struct template_run *run, struct machine *machine, cons
 
     if (!run->drafting || machine->ended || machine->by_qga)
         return;
+    machine_drain_console(machine);
     if (machine->findings.count > 0) {
         /* Clones would not boot, and so not tell. */
         machine_notice(machine, "no template is made of this boot, in which the guest's kernel reported something");

@@ -221,6 +221,8 @@ def template(fake):
     else:
         if "version" in fake.plan:
             fake.qmp.greet = lambda greet=fake.qmp.greet: greet(*fake.plan["version"])
+        if "console" in fake.plan:
+            fake.console.sendall(fake.plan["console"].encode())
         boot(fake, migration)
     fake.take_setup()
     if migration.stopped:

@@ -86,6 +86,17 @@ def test_the_second_run_is_cloned_from_what_the_first_has_frozen(bench, store):
     assert store.key == key
 
 
+def test_a_boot_in_which_the_kernel_reported_something_becomes_no_template(bench, store):
+    """A clone of it would not boot, and so not tell: each run does."""
+    bench.plan(console="WARNING: suspicious RCU usage\r\nOut of memory: Killed process 7 (early) total-vm:1kB\r\n")
+    for _ in range(2):
+        result = run(bench, "--fail-on", "oom")
+        result.expect(1, "fail", "Out of memory")
+        assert result.notices == ["no template is made of this boot, in which the guest's kernel reported something"]
+        assert store.entries() == []
+    assert boots(bench) == ["cold, to be frozen"] * 2
+
+
 def test_a_clone_is_told_the_time_again(bench, store):
     make(bench, store)
     run(bench).expect(0, "pass")
