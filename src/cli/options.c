@@ -83,7 +83,8 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
         KEY_KILL_AFTER,
         "How long a command whose time is up has to end after SIGTERM, before SIGKILL, whatever the file says (default: 5s)."},
     [OPTION_NO_SANDBOX] = {"no-sandbox", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(no_sandbox), NULL, KEY_SANDBOX,
-        "Run QEMU without its own sandbox, for a QEMU that was built without it or does not work in it."},
+        "Do not confine QEMU, whatever the file says: for a QEMU that was built without its filter for system calls, or that "
+        "needs other files than the run's."},
     [OPTION_FORMAT] = {"format", '\0', "FORMAT", OPTION_TYPE_CHOICE, GROUP_OUTPUT, FIELD(format), "terminal|json",
         NO_KEY,
         "Show the run to a person, or print one JSON object a line for each event (default: terminal)."},

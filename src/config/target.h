@@ -77,7 +77,7 @@ struct target {
     uint64_t timeout;      /* nanoseconds; 0: none */
     uint64_t kill_after;   /* nanoseconds; default 5 s */
     struct strv env_pass;  /* patterns of names (fnmatch(3)); only if it was set: see target_passes() */
-    bool sandbox;          /* QEMU filters its own system calls; default true */
+    bool sandbox;          /* QEMU is confined; default true */
     unsigned num_cpus;     /* default 2 */
     uint64_t memory;       /* bytes; default 4 GiB */
     char *memory_text;     /* as the user wrote it */

