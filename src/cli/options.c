@@ -92,7 +92,8 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_DUMP] = {"dump", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(dump), NULL, KEY_DUMP,
         "Keep the guest's memory where it panicked or its time was up, in the directory of --artifacts."},
     [OPTION_NO_SANDBOX] = {"no-sandbox", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(no_sandbox), NULL, KEY_SANDBOX,
-        "Run QEMU without its own sandbox, for a QEMU that was built without it or does not work in it."},
+        "Do not confine QEMU, whatever the file says: for a QEMU that was built without its filter for system calls, or that "
+        "needs other files than the run's."},
     [OPTION_ARTIFACTS] = {"artifacts", '\0', "DIR", OPTION_TYPE_PATH, GROUP_OUTPUT, FIELD(artifacts), NULL, NO_KEY,
         "Keep the console, the output and what else explains a verdict in DIR, in a directory for each target."},
     [OPTION_FORMAT] = {"format", '\0', "FORMAT", OPTION_TYPE_CHOICE, GROUP_OUTPUT, FIELD(format), "terminal|json",

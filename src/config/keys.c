@@ -239,8 +239,10 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .type = CONFIG_BOOL,
             .offset = offsetof(struct target, sandbox),
             .def = "true",
-            .help = "Whether QEMU confines itself by a filter for system calls. A QEMU that was built without it needs "
-                    "false.",
+            .help =
+                "Whether QEMU is confined: by its own filter for system calls, by Landlock to the run's files where "
+                "the kernel has that, and to an environment without what only the command needs. A QEMU that was "
+                "built without the filter, and a wrapper script that needs more, want false.",
         },
     [KEY_VM_NUM_CPUS] =
         {
@@ -287,6 +289,8 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .name = "vm.extra_args",
             .type = CONFIG_STRINGS,
             .offset = offsetof(struct target, extra_args),
-            .help = "A list of strings appended to QEMU's arguments.",
+            .help =
+                "A list of strings appended to QEMU's arguments. Since they may name any file, QEMU is not confined "
+                "to the run's files then.",
         },
 };

@@ -83,7 +83,7 @@ struct target {
     unsigned fail_on;      /* kinds of findings, a bit for each (guest/findings.h), in the key table's order */
     bool dump;             /* the guest's memory is kept where it panicked or its time was up */
     struct strv env_pass;  /* patterns of names (fnmatch(3)); only if it was set: see target_passes() */
-    bool sandbox;          /* QEMU filters its own system calls; default true */
+    bool sandbox;          /* QEMU is confined; default true */
     unsigned num_cpus;     /* default 2 */
     uint64_t memory;       /* bytes; default 4 GiB */
     char *memory_text;     /* as the user wrote it */

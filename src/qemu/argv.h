@@ -50,7 +50,7 @@ struct qemu_config {
     const struct qemu_share *shares;
     size_t n_shares;
     const struct strv *extra_args;
-    bool sandbox;    /* QEMU's own */
+    bool sandbox;    /* QEMU's own filter for system calls */
     bool vmcoreinfo; /* the guest's kernel can tell what a dump's reader needs */
     /*
      * Nobody is at the other ends of the channels: the line is for a person, with the console on standard output. The

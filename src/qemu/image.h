@@ -14,6 +14,7 @@ struct image {
     uint64_t virtual_size; /* bytes */
     bool device;           /* it is a block device of the host */
     struct strv backing;   /* paths of its backing files, the nearest first */
+    struct strv parts;     /* absolute paths of further files that it or one of those consists of */
 };
 
 struct image_request {

@@ -10,6 +10,19 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "qemu/confine.h"
+
+/* Not in the headers of older systems. */
+#define NR_CLOSE_RANGE 436
+#define CLOSE_RANGE_ON_EXEC (1u << 2)
+#define DESCRIPTORS_MAX 65536
+
+enum exec_step { STEP_PREPARE, STEP_CONFINE, STEP_EXEC };
+
+struct exec_failure {
+    enum exec_step step;
+    int code; /* errno */
+};
 
 static char *find_on_path(const char *name) {
     const char *path = getenv("PATH");
@@ -52,44 +65,77 @@ int qemu_find_program(const char *command, const char *fallback, const char *whe
     return 0;
 }
 
+/* Descriptors that vmtest itself has inherited are nothing to QEMU: none survives the exec. */
+static void close_all_on_exec(void) {
+    struct rlimit limit;
+
+    if (syscall(NR_CLOSE_RANGE, STDERR_FILENO + 1, ~0u, CLOSE_RANGE_ON_EXEC) == 0)
+        return;
+    /* Linux before 5.11. */
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > DESCRIPTORS_MAX)
+        limit.rlim_cur = DESCRIPTORS_MAX;
+    for (int fd = STDERR_FILENO + 1; fd < (int)limit.rlim_cur; fd++)
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+static int redirect_standard_streams(int output_fd) {
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
+        dup2(output_fd, STDERR_FILENO) < 0)
+        return -errno;
+    return 0;
+}
+
 /* Runs in the child, between fork and exec: only what is safe there. Returns only on failure. */
-static void exec_qemu(const struct strv *argv, const int *keep, size_t n_keep, int output_fd, pid_t parent) {
+static struct exec_failure exec_qemu(const struct qemu_process_request *request, int output_fd, pid_t parent) {
     struct rlimit no_core = {0};
+    char *const empty[] = {NULL};
     sigset_t none;
+    int r;
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
         _exit(127);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);
-    (void)setsid();
-    (void)setrlimit(RLIMIT_CORE, &no_core);
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
-        dup2(output_fd, STDERR_FILENO) < 0)
-        return;
-    for (size_t i = 0; i < n_keep; i++) {
-        if (fcntl(keep[i], F_SETFD, 0) < 0)
-            return;
+    if (setsid() < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return (struct exec_failure){STEP_PREPARE, errno};
+    r = redirect_standard_streams(output_fd);
+    if (r < 0)
+        return (struct exec_failure){STEP_PREPARE, -r};
+    close_all_on_exec();
+    for (size_t i = 0; i < request->n_keep; i++) {
+        if (fcntl(request->keep[i], F_SETFD, 0) < 0)
+            return (struct exec_failure){STEP_PREPARE, errno};
     }
-    (void)execv(argv->items[0], argv->items);
+    r = request->ruleset_fd >= 0 ? confine_self(request->ruleset_fd) : 0;
+    if (r < 0)
+        return (struct exec_failure){STEP_CONFINE, -r};
+    (void)execve(request->argv->items[0], request->argv->items,
+                 request->environment->items ? request->environment->items : empty);
+    return (struct exec_failure){STEP_EXEC, errno};
 }
 
-/* Waits until the child has executed QEMU (the pipe closes) or could not (an errno comes). */
-static int read_exec_result(int fd) {
-    int code = 0;
+/* Waits until the child has executed QEMU (the pipe closes) or could not (a failure comes). */
+static int read_exec_result(int fd, const char *program, struct error **ret_error) {
+    struct exec_failure failure = {STEP_EXEC, 0};
     ssize_t got;
 
     do
-        got = read(fd, &code, sizeof(code));
+        got = read(fd, &failure, sizeof(failure));
     while (got < 0 && errno == EINTR);
-    return got == (ssize_t)sizeof(code) ? -code : 0;
+    if (got != (ssize_t)sizeof(failure))
+        return 0;
+    if (failure.step == STEP_CONFINE)
+        return error_errno(ret_error, failure.code,
+                           "QEMU cannot be confined by Landlock; sandbox = false (--no-sandbox) does without it");
+    return error_errno(ret_error, failure.code, "cannot run QEMU '%s'", program);
 }
 
-int qemu_process_start(const struct strv *argv, const int *keep, size_t n_keep, struct qemu_process *ret_process,
+int qemu_process_start(const struct qemu_process_request *request, struct qemu_process *ret_process,
                        struct error **ret_error) {
+    const char *program = request->argv->items[0];
     int output[2];
     int result[2];
     pid_t parent = getpid();
@@ -107,22 +153,23 @@ int qemu_process_start(const struct strv *argv, const int *keep, size_t n_keep, 
     if (pid < 0)
         return error_errno(ret_error, errno, "cannot start a process for QEMU");
     if (pid == 0) {
-        exec_qemu(argv, keep, n_keep, output_write, parent);
-        int code = errno;
-        (void)!write(result_write, &code, sizeof(code));
+        struct exec_failure failure = exec_qemu(request, output_write, parent);
+        (void)!write(result_write, &failure, sizeof(failure));
         _exit(127);
     }
 
     struct qemu_process process = {.pid = pid, .output_fd = -1};
     process.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int r = process.pidfd < 0 ? -errno : fd_set_nonblocking(output_read);
     (void)close(TAKE_FD(result_write));
-    int r = process.pidfd < 0 ? -errno : read_exec_result(result_read);
-    if (r == 0)
-        r = fd_set_nonblocking(output_read);
+    if (r < 0)
+        r = error_errno(ret_error, r, "cannot run QEMU '%s'", program);
+    else
+        r = read_exec_result(result_read, program, ret_error);
     if (r < 0) {
         (void)qemu_process_kill(&process);
         qemu_process_deinit(&process);
-        return error_errno(ret_error, r, "cannot run QEMU '%s'", argv->items[0]);
+        return r;
     }
     process.output_fd = TAKE_FD(output_read);
     *ret_process = process;

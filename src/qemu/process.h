@@ -21,11 +21,19 @@ struct qemu_process {
 int qemu_find_program(const char *command, const char *fallback, const char *where, char **ret_path,
                       struct error **ret_error) _must_check_;
 
+struct qemu_process_request {
+    const struct strv *argv;
+    const struct strv *environment;
+    const int *keep; /* descriptors that QEMU inherits, under their own numbers, and no others */
+    size_t n_keep;
+    int ruleset_fd; /* of confine_make(), or -1: QEMU is not confined by Landlock */
+};
+
 /*
- * Starts QEMU in a session of its own. Descriptors `keep` (n_keep) are inherited under their own numbers; all others
- * of ours must be close-on-exec. QEMU gets SIGKILL when the calling process dies. -1 in the fields after failure.
+ * Starts QEMU in a session of its own, without privileges to gain and without core dumps. It gets SIGKILL when the
+ * calling process dies. -1 in the fields after failure.
  */
-int qemu_process_start(const struct strv *argv, const int *keep, size_t n_keep, struct qemu_process *ret_process,
+int qemu_process_start(const struct qemu_process_request *request, struct qemu_process *ret_process,
                        struct error **ret_error) _must_check_;
 
 /* Kills and reaps QEMU if it still runs; returns its wait status (or 0 when it was reaped before). */

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "run/confinement.h"
 
 enum channel { CHANNEL_QMP, CHANNEL_AGENT, CHANNEL_CONSOLE, CHANNEL_QGA, N_CHANNELS };
 
@@ -25,11 +26,33 @@ static struct qemu_config common_config(const struct target *target, const struc
     };
 }
 
+static int start_process(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                         const struct qemu_config *config, const int *keep, size_t n_keep, struct error **ret_error) {
+    _cleanup_strv_ struct strv argv = {0};
+    _cleanup_strv_ struct strv environment = {0};
+    _cleanup_close_ int ruleset = -1;
+    struct qemu_process_request request = {
+        .argv = &argv,
+        .environment = &environment,
+        .keep = keep,
+        .n_keep = n_keep,
+    };
+    int r = confinement_make(target, preparation, config, &ruleset, ret_error);
+
+    if (r < 0)
+        return r;
+    qemu_argv(config, &argv);
+    for (size_t i = 0; log_enabled() && i < argv.count; i++)
+        log_debug("argv[%zu]: %s", i, argv.items[i]);
+    confinement_environment(target, &environment);
+    request.ruleset_fd = ruleset;
+    return qemu_process_start(&request, &machine->qemu, ret_error);
+}
+
 static int start_qemu(struct machine *machine, const struct target *target, const struct preparation *preparation,
                       const struct qemu_snapshot *snapshot, const int *theirs, struct error **ret_error) {
     _cleanup_free_ char *kernel = xasprintf("/proc/self/fd/%d", preparation->kernel_fd);
     _cleanup_free_ char *initrd = xasprintf("/proc/self/fd/%d", preparation->initrd_fd);
-    _cleanup_strv_ struct strv argv = {0};
     const struct qemu_disk disk = {
         .path = target->image,
         .format = preparation->image.format,
@@ -66,10 +89,7 @@ static int start_qemu(struct machine *machine, const struct target *target, cons
         if (all[i] >= 0)
             keep[n_keep++] = all[i];
     }
-    qemu_argv(&config, &argv);
-    for (size_t i = 0; log_enabled() && i < argv.count; i++)
-        log_debug("argv[%zu]: %s", i, argv.items[i]);
-    return qemu_process_start(&argv, keep, n_keep, &machine->qemu, ret_error);
+    return start_process(machine, target, preparation, &config, keep, n_keep, ret_error);
 }
 
 int launch(struct machine *machine, const struct target *target, const struct preparation *preparation,

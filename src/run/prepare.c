@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "qemu/process.h"
+#include "run/confinement.h"
 
 /* Where the agent looks for a shell (agent/command.c), in its order. */
 static const char *const shells[] = {
@@ -141,5 +142,7 @@ int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *c
         r = prepare_mounts(target, notice, context, ret_preparation, ret_error);
     if (r == 0)
         r = choose_accel(target, notice, context, &ret_preparation->accel, ret_error);
+    if (r == 0)
+        confinement_notice(target, ret_preparation, notice, context);
     return r;
 }

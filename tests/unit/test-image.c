@@ -122,6 +122,27 @@ static void a_chain_is_told_from_the_nearest_on(void **state) {
     assert_non_null(strstr(image.backing.items[1], "base.raw"));
 }
 
+static void files_that_an_image_consists_of_are_told(void **state) {
+    _cleanup_free_ char *part = path_resolve(top, "parts-flat.vmdk");
+    _cleanup_free_ char *data = path_resolve(top, "data.raw");
+    _cleanup_image_ struct image vmdk = {0};
+    _cleanup_image_ struct image whole = {0};
+    _cleanup_image_ struct image qcow2 = {0};
+
+    (void)state;
+    shell("qemu-img create -q -f vmdk -o subformat=monolithicFlat parts.vmdk 8M; qemu-img create -q -f vmdk whole.vmdk "
+          "8M; qemu-img create -q -f qcow2 -o data_file=data.raw data.qcow2 8M; "
+          "qemu-img create -q -f qcow2 -b data.qcow2 -F qcow2 over-data.qcow2");
+    assert_int_equal(probe("parts.vmdk", NULL, &vmdk, NULL), 0);
+    assert_int_equal(vmdk.parts.count, 1);
+    assert_string_equal(vmdk.parts.items[0], part);
+    assert_int_equal(probe("whole.vmdk", NULL, &whole, NULL), 0);
+    assert_int_equal(whole.parts.count, 0);
+    assert_int_equal(probe("over-data.qcow2", NULL, &qcow2, NULL), 0);
+    assert_int_equal(qcow2.parts.count, 1);
+    assert_string_equal(qcow2.parts.items[0], data);
+}
+
 static void what_is_no_image_is_refused(void **state) {
     (void)state;
     assert_int_equal(mkdir("directory", 0755) | mkfifo("fifo", 0644), 0);
@@ -379,6 +400,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(formats_are_found_out, setup, teardown),
         cmocka_unit_test_setup_teardown(names_are_taken_as_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(a_chain_is_told_from_the_nearest_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_that_an_image_consists_of_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_image_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_format_that_is_not_the_images_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_encrypted_is_refused, setup, teardown),

@@ -28,8 +28,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)
 PYTHON = "/usr/bin/python3"
 SUITES = ["bullseye", "bookworm", "trixie", "sid"]
 NOBODY = 65534
-# In the environment of everything that the tests of this process start.
-MARK = f"VMTEST_TEST_MARK={os.getpid()}-{uuid.uuid4().hex}"
+# In the environment of everything that the tests of this process start; QEMU gets it by that name too.
+MARK = f"QEMU_TEST_MARK={os.getpid()}-{uuid.uuid4().hex}"
 
 
 def pytest_configure(config):
