@@ -544,9 +544,10 @@ static void test_output_never_exceeds_the_credit(void **state) {
     (void)state;
     host_begin(&host);
     host_shell(&host, 0, 10, "head -c 100 /dev/zero; head -c 100 /dev/zero >&2");
-    while (host_receive(&host, QUIET_MS, &frame))
+    while (got < 10 && host_receive(&host, DEADLINE_MS, &frame))
         got += frame.size;
     assert_int_equal(got, 10);
+    assert_false(host_receive(&host, QUIET_MS, &frame));
     host_send_u64(&host, WIRE_CREDIT, 190);
     host_collect(&host, false, &result);
     assert_int_equal(result.out_size + result.err_size, 190);
