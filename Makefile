@@ -3,6 +3,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 MESON ?= meson
+FUZZ_SECONDS ?= 60
 INSTALL_DEPS ?= scripts/install-deps
 
 all: build-deps
@@ -23,6 +24,14 @@ check-all:
 	@$(INSTALL_DEPS) build check
 	@scripts/run-tests all
 
+fuzz:
+	@$(INSTALL_DEPS) build check
+	@scripts/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+coverage:
+	@$(INSTALL_DEPS) build check coverage
+	@scripts/coverage
+
 lint: all
 	@$(INSTALL_DEPS) lint
 	@scripts/lint $(BUILD)
@@ -35,6 +44,6 @@ install: all
 	@$(MESON) install -C $(BUILD)
 
 clean:
-	rm -rf build build-asan build-clang examples/demo/kernel
+	rm -rf build build-asan build-clang build-fuzz build-coverage examples/demo/kernel
 
-.PHONY: all build-deps demo check check-all lint bench install clean
+.PHONY: all build-deps demo check check-all fuzz coverage lint bench install clean

@@ -49,13 +49,14 @@ static void get_shell_environment(struct wire_reader *reader) {
         shell_text[used + size] = '\0';
         used += size + 1;
     }
-    setup.shell_environment = shell_entries;
 }
 
 static int parse(const struct wire_frame *frame, struct failure *failure) {
     struct wire_reader reader;
 
-    setup = (struct setup){0};
+    /* Nothing is left of a set-up that was refused. */
+    setup = (struct setup){.shell_environment = shell_entries};
+    memset(shell_entries, 0, sizeof(shell_entries));
     wire_reader_init(&reader, frame);
     setup_get_time(&reader, &setup.now);
     setup.entropy = wire_get_bytes(&reader, &setup.entropy_size);

@@ -52,8 +52,10 @@ int index_list(const char *directory, bool build_tree, struct index_modules *ret
 char *index_key(const char *directory, const struct strv *watched);
 /* Puts them in the order of modules.order, drops all but the best of each name. */
 void index_sort(struct index_modules *modules);
-/* Reads all of them, with a process for each CPU, and works the dependencies out. */
+/* Reads all of them, with a process for each CPU, and resolves their dependencies. */
 int index_read(struct index_modules *modules, struct error **ret_error) _must_check_;
+/* Works the dependencies out of the records. */
+void index_resolve(struct index_modules *modules);
 /* Writes all files of the index into an existing directory. */
 int index_write(const struct index_modules *modules, const char *target, struct error **ret_error) _must_check_;
 /* Unpacks the compressed ones of the modules that guests need into an existing directory, as NAME.ko. */

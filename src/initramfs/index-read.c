@@ -221,9 +221,11 @@ static int read_records(struct index_modules *modules, struct error **ret_error)
 }
 
 const char *index_next_record(const struct index_module *module, const char *record) {
+    if (module->records_size == 0)
+        return NULL;
     const char *end = module->records + module->records_size;
     const char *next = record ? record + strlen(record) + 1 : module->records;
-    return next && next < end ? next : NULL;
+    return next < end ? next : NULL;
 }
 
 static int compare_name_to_item(const void *name, const void *item) {
@@ -265,7 +267,7 @@ static void walk_dependencies(struct walk *walk, const struct index_module *modu
     }
 }
 
-static void resolve_dependencies(struct index_modules *modules) {
+void index_resolve(struct index_modules *modules) {
     _cleanup_free_ struct index_module **by_name = xcalloc(modules->count + 1, sizeof(struct index_module *));
     _cleanup_free_ size_t *seen = xcalloc(modules->count + 1, sizeof(*seen));
     _cleanup_free_ size_t *found = xcalloc(modules->count + 1, sizeof(*found));
@@ -289,6 +291,6 @@ static void resolve_dependencies(struct index_modules *modules) {
 int index_read(struct index_modules *modules, struct error **ret_error) {
     int r = read_records(modules, ret_error);
     if (r == 0)
-        resolve_dependencies(modules);
+        index_resolve(modules);
     return r;
 }

@@ -7,6 +7,10 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "initramfs/kernel.h"
+
+/* kernel_open() without the file: fills in what the bytes of kernel->map say. `path` is there for messages. */
+int kernel_read(struct kernel *kernel, struct error **ret_error) _must_check_;
 
 /* Fills *ret_error with what the bytes of `path` look like, given that they are no kernel of this build's. */
 int kernel_refuse(const char *path, const void *data, size_t size, struct error **ret_error) _must_check_;

@@ -220,7 +220,7 @@ static bool has_magic(const struct kernel *kernel, size_t offset, const char *ma
     return kernel->size >= offset + length && memcmp((const char *)kernel->map + offset, magic, length) == 0;
 }
 
-static int read_kernel(struct kernel *kernel, struct error **ret_error) {
+int kernel_read(struct kernel *kernel, struct error **ret_error) {
     const char *native = kernel_native_arch();
     if (strcmp(native, "x86_64") == 0 && has_magic(kernel, HEADER_MAGIC, "HdrS", 4) &&
         has_magic(kernel, HEADER_BOOT_FLAG, "\x55\xaa", 2)) {
@@ -262,7 +262,7 @@ int kernel_open(const char *path, struct kernel **ret, struct error **ret_error)
     kernel->path = xstrdup(path);
     int r = map_file(kernel, ret_error);
     if (r == 0)
-        r = read_kernel(kernel, ret_error);
+        r = kernel_read(kernel, ret_error);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(kernel);

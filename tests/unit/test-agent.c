@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -167,6 +168,7 @@ static void host_expect_end(struct host *host) {
     }
     assert_int_equal(waitpid(host->pid, &status, 0), host->pid);
     assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0); /* sanitizers and valgrind tell of faults by another one */
     running = 0;
     close(host->fd);
 }
@@ -542,9 +544,10 @@ static void test_output_never_exceeds_the_credit(void **state) {
     (void)state;
     host_begin(&host);
     host_shell(&host, 0, 10, "head -c 100 /dev/zero; head -c 100 /dev/zero >&2");
-    while (host_receive(&host, QUIET_MS, &frame))
+    while (got < 10 && host_receive(&host, DEADLINE_MS, &frame))
         got += frame.size;
     assert_int_equal(got, 10);
+    assert_false(host_receive(&host, QUIET_MS, &frame));
     host_send_u64(&host, WIRE_CREDIT, 190);
     host_collect(&host, false, &result);
     assert_int_equal(result.out_size + result.err_size, 190);
@@ -792,6 +795,46 @@ static void test_clock_is_left_alone_by_an_agent_on_a_socket(void **state) {
     host_stop(&host);
 }
 
+static size_t count_descriptors(const struct host *host) {
+    struct dirent *entry;
+    size_t count = 0;
+    char path[64];
+    DIR *directory;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)host->pid);
+    directory = opendir(path);
+    assert_non_null(directory);
+    while ((entry = readdir(directory)))
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
+}
+
+static void test_no_descriptor_is_left_of_a_command(void **state) {
+    /* The first one leaves a process behind that holds its streams, and goes when its input ends. */
+    static const struct {
+        uint32_t flags;
+        const char *script;
+    } cases[] = {{WIRE_EXEC_STDIN, "cat <&0 &"}, {0, "true"}, {WIRE_EXEC_TERMINAL, "true"}};
+    static struct result result;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct host host;
+        size_t before;
+
+        host_begin(&host);
+        before = count_descriptors(&host);
+        host_shell(&host, cases[i].flags, LOTS, cases[i].script);
+        host_collect(&host, false, &result);
+        /* Answered in the round behind that of the command's end. */
+        host_send_u64(&host, WIRE_PING, 1);
+        host_expect(&host, WIRE_PONG);
+        assert_int_equal(count_descriptors(&host), before);
+        host_stop(&host);
+    }
+}
+
 static void test_second_command_is_refused(void **state) {
     static const char *const argv[] = {"true", NULL};
     static struct result result;
@@ -912,6 +955,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_environment_can_be_inherited, end_agent),
         cmocka_unit_test_teardown(test_settling_is_bounded_and_answered, end_agent),
         cmocka_unit_test_teardown(test_clock_is_left_alone_by_an_agent_on_a_socket, end_agent),
+        cmocka_unit_test_teardown(test_no_descriptor_is_left_of_a_command, end_agent),
         cmocka_unit_test_teardown(test_second_command_is_refused, end_agent),
         cmocka_unit_test_teardown(test_frames_may_come_byte_by_byte, end_agent),
         cmocka_unit_test_teardown(test_garbage_ends_the_agent, end_agent),
