@@ -96,7 +96,7 @@ static void take_loose_line(struct findings_reader *reader, const char *line, bo
 static void add_text(struct findings_reader *reader, const char *line) {
     struct finding *finding = reader->finding;
 
-    if (!finding || str_empty(line) || reader->n_text_lines == FINDING_MAX_LINES)
+    if (!finding || str_empty(line) || line_is_noise(line) || reader->n_text_lines == FINDING_MAX_LINES)
         return;
     if (finding->text.size + strlen(line) + 1 > FINDING_MAX_BYTES) {
         reader->n_text_lines = FINDING_MAX_LINES;

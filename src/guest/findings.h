@@ -55,7 +55,7 @@ const char *finding_kind_help(enum finding_kind kind);
 struct finding {
     enum finding_kind kind;
     char *title;        /* the line that tells what happened, without its time stamp */
-    struct buffer text; /* the report's first lines with the title among them, each ended by a line feed */
+    struct buffer text; /* the report's first lines, each ended by a line feed, without registers; the title is one */
 };
 
 struct findings_reader; /* the line and the report that are being read */

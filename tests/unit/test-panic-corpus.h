@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The consoles of data/console that show a panic, and how it is described. */
+/* clang-format off */
+        {"panic-call-6.1.log",
+         "Kernel panic - not syncing: poke: 0 is no number (in poke_panic)"},
+        {"panic-noroot-6.1.log",
+         "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0) (in mount_block_root)"},
+        {"panic-oops-5.10.log",
+         "Kernel panic - not syncing: Fatal exception (in poke_null_write)"},
+        {"panic-oops-7.2.log",
+         "Kernel panic - not syncing: Fatal exception (in poke_null_write)"},
+        {"panic-softlockup-6.1.log",
+         "Kernel panic - not syncing: softlockup: hung tasks (in poke_loop)"},
+        {"panic-sysrq-5.10.log",
+         "Kernel panic - not syncing: sysrq triggered crash (in sysrq_handle_crash)"},
+        {"panic-sysrq-6.1.log",
+         "Kernel panic - not syncing: sysrq triggered crash (in sysrq_handle_crash)"},
+        {"panic-sysrq-7.2.log",
+         "Kernel panic - not syncing: sysrq triggered crash (in sysrq_handle_crash)"},
+        {"panic-warn-5.10.log",
+         "Kernel panic - not syncing: kernel: panic_on_warn set ... (in poke_warn)"},
+        {"panic-warn-6.1.log",
+         "Kernel panic - not syncing: kernel: panic_on_warn set ... (in poke_warn)"},
+        {"panic-warn-7.2.log",
+         "Kernel panic - not syncing: kernel: panic_on_warn set ... (in poke_warn)"},
+/* clang-format on */
