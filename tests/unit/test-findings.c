@@ -131,6 +131,62 @@ static void what_stands_before_a_line_does_not_matter(void **state) {
     }
 }
 
+/* Those that no console of the corpus has. */
+static void titles_tell_their_kind(void **state) {
+    static const struct {
+        enum finding_kind kind;
+        const char *title;
+    } cases[] = {
+        {FINDING_ATOMIC_SLEEP, "BUG: scheduling in a non-blocking section: sh/93/0"},
+        {FINDING_ATOMIC_SLEEP, "BUG: assuming atomic context at poke.c:61"},
+        {FINDING_SOFT_LOCKUP, "NMI watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [sh:93]"},
+        {FINDING_HARD_LOCKUP, "watchdog: Watchdog detected hard LOCKUP on cpu 1"},
+        {FINDING_RCU_STALL, "INFO: rcu_tasks detected stalls on tasks:"},
+        {FINDING_RCU_STALL, "rcu_tasks_trace: INFO: rcu_tasks_trace detected stalls on tasks:"},
+        {FINDING_RCU_STALL,
+         "rcu: INFO: rcu_preempt detected stall, but suppressed full report due to a stuck CSD-lock."},
+        {FINDING_HUNG_TASK, "INFO: task kworker/0:1:12 blocked in I/O wait for more than 120 seconds."},
+        {FINDING_OOPS, "BUG: Unable to handle kernel data access on write at 0x00000008"},
+        {FINDING_OOPS, "traps: PANIC: double fault, error_code: 0x0"},
+        {FINDING_OOPS, "PANIC: double fault, error_code: 0x0"},
+        {FINDING_OOPS, "BUG: IRQ stack guard page was hit at 00000000 (stack is 00000001..00000002)"},
+        {FINDING_OOPS, "Oops: stack guard page: 0000 [#1] SMP NOPTI"},
+        {FINDING_OOPS, "Oops - illegal instruction [#1]"},
+        {FINDING_OOPS, "Oops [#1]"},
+        {FINDING_OOPS, "Unable to handle kernel paging request at virtual address ffff800000000000"},
+        {FINDING_OOPS, "Internal error: synchronous external abort: 0000000096000010 [#1] SMP"},
+        {FINDING_OOPS, "invalid opcode: 0000 [#1] PREEMPT SMP"},
+        {FINDING_BUG, "Kernel BUG [#1]"},
+        {FINDING_BUG, "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 31s!"},
+        {FINDING_BUG, "BUG: using smp_processor_id() in preemptible [00000000] code: sh/93"},
+        {FINDING_LOCKDEP, "WARNING: possible recursive locking detected"},
+        {FINDING_LOCKDEP, "WARNING: possible irq lock inversion dependency detected"},
+        {FINDING_LOCKDEP, "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected"},
+        {FINDING_LOCKDEP, "WARNING: inconsistent lock state"},
+        {FINDING_LOCKDEP, "WARNING: Nested lock was not taken"},
+        {FINDING_LOCKDEP, "WARNING: bad contention detected!"},
+        {FINDING_LOCKDEP, "WARNING: held lock freed!"},
+        {FINDING_LOCKDEP, "WARNING: sh/93 still has locks held!"},
+        {FINDING_LOCKDEP, "WARNING: lock held when returning to user space!"},
+        {FINDING_LOCKDEP, "WARNING: chain_key collision"},
+        {FINDING_LOCKDEP, "INFO: possible recursive locking detected"},
+        {FINDING_LOCKDEP, "BUG: MAX_LOCKDEP_CHAINS too low!"},
+        {FINDING_LOCKDEP, "BUG: MAX_STACK_TRACE_ENTRIES too low!"},
+        {FINDING_OOM, "Out of memory (oom_kill_allocating_task): Killed process 12 (sh) total-vm:1kB"},
+        {FINDING_OOM, "Out of memory and no killable processes..."},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *text = xasprintf(STAMP "%s\n", cases[i].title);
+        _cleanup_free_ char *expected = xasprintf("%s: %s\n", finding_kind_name(cases[i].kind), cases[i].title);
+        _cleanup_free_ char *list = list_of_text(text);
+
+        if (!str_equal(list, expected))
+            fail_msg("%s is taken for: %s", cases[i].title, list);
+    }
+}
+
 static void these_lines_are_no_findings(void **state) {
     static const char *const lines[] = {
         "WARNING: something that an initramfs says",
@@ -267,6 +323,43 @@ static void a_report_ends_with_the_first_line_that_is_not_its_own(void **state) 
                         "      Not tainted 6.1.0 #1\n"
                         "\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.\n");
     findings_deinit(&findings);
+}
+
+/* What each report of `text` is, one after the other with an empty line between. */
+static void check_texts(const char *text, const char *expected) {
+    _cleanup_buffer_ struct buffer texts = {0};
+    struct findings findings;
+
+    findings_init(&findings);
+    findings_feed(&findings, text, strlen(text));
+    findings_end(&findings);
+    for (size_t i = 0; i < findings.count; i++)
+        buffer_printf(&texts, "%s%s", i > 0 ? "\n" : "", findings.items[i].text.data);
+    findings_deinit(&findings);
+    assert_string_equal(texts.data, expected);
+}
+
+static void reports_that_follow_each_other_are_told_apart(void **state) {
+    (void)state;
+    check_texts("====================================\nBUG: KASAN: use-after-free in f+0x1/0x2\nRead of size 1\n"
+                "====================================\nusb: new device\n",
+                "BUG: KASAN: use-after-free in f+0x1/0x2\nRead of size 1\n");
+    check_texts("oom-kill:constraint=CONSTRAINT_NONE\nOut of memory: Killed process 1 (sh) total-vm:1kB\n indented\n",
+                "oom-kill:constraint=CONSTRAINT_NONE\nOut of memory: Killed process 1 (sh) total-vm:1kB\n");
+    check_texts("BUG: KASAN: use-after-free in f+0x1/0x2\n------------[ cut here ]------------\nkernel BUG at a.c:1!\n",
+                "BUG: KASAN: use-after-free in f+0x1/0x2\n\n------------[ cut here ]------------\n"
+                "kernel BUG at a.c:1!\n");
+    check_texts("list_add corruption. it is\n------------[ cut here ]------------\nkernel BUG at a.c:1!\n"
+                "invalid opcode: 0000 [#1] SMP\nstack segment: 0000 [#2] SMP\n",
+                "list_add corruption. it is\n------------[ cut here ]------------\nkernel BUG at a.c:1!\n"
+                "invalid opcode: 0000 [#1] SMP\n\nstack segment: 0000 [#2] SMP\n");
+}
+
+static void a_line_begins_behind_a_carriage_return(void **state) {
+    _cleanup_free_ char *list = list_of_text("10%\r20%\rkernel BUG at a.c:1!\r\r\n");
+
+    (void)state;
+    assert_string_equal(list, "bug: kernel BUG at a.c:1!\n");
 }
 
 static void a_finding_is_there_before_its_report_has_ended(void **state) {
@@ -419,11 +512,14 @@ int main(void) {
         cmocka_unit_test(recorded_consoles_show_what_is_listed),
         cmocka_unit_test(every_file_of_the_corpus_is_listed),
         cmocka_unit_test(what_stands_before_a_line_does_not_matter),
+        cmocka_unit_test(titles_tell_their_kind),
         cmocka_unit_test(these_lines_are_no_findings),
         cmocka_unit_test(vague_words_count_only_with_a_time_stamp_where_there_are_any),
         cmocka_unit_test(a_log_that_is_shown_again_is_not_counted_again),
         cmocka_unit_test(a_report_is_kept_without_what_is_not_its_own),
         cmocka_unit_test(a_report_ends_with_the_first_line_that_is_not_its_own),
+        cmocka_unit_test(reports_that_follow_each_other_are_told_apart),
+        cmocka_unit_test(a_line_begins_behind_a_carriage_return),
         cmocka_unit_test(a_finding_is_there_before_its_report_has_ended),
         cmocka_unit_test(a_last_line_without_a_line_feed_counts),
         cmocka_unit_test(further_findings_are_counted),

@@ -104,6 +104,10 @@ static void the_function_comes_from_the_trace_or_the_fault(void **state) {
          "RIP: 0010:older+0x1/0x2\nRIP: 0010:doing_it.cold+0x1/0x2 [m]\nRIP: 0033:0x7f\n---[ end trace 0 ]---\n" PANIC
          "Fatal exception in interrupt\n",
          PANIC "Fatal exception in interrupt (in doing_it)"},
+        {"two oopses",
+         "RIP: 0010:older+0x1/0x2\n---[ end trace 0 ]---\nRIP: 0010:doing_it+0x1/0x2\n---[ end trace 0 ]---\n" PANIC
+         "Fatal exception\n",
+         PANIC "Fatal exception (in doing_it)"},
         {"an oops on arm64",
          "pc : doing_it+0x10/0x20\nlr : caller+0x1/0x2\n---[ end trace 0 ]---\n" PANIC "Oops: Fatal exception\n",
          PANIC "Oops: Fatal exception (in doing_it)"},
