@@ -35,7 +35,6 @@ static const struct {
      "hard_lockup: watchdog: CPU1: Watchdog detected hard LOCKUP on cpu 0\n"},
     {"format-kasan.log", "kasan: BUG: KASAN: slab-out-of-bounds in poke_oob+0x5e/0x90\n"},
     {"format-kcsan.log", "kcsan: BUG: KCSAN: data-race in poke_racer / poke_racer\n"},
-    {"format-kfence.log", "kfence: BUG: KFENCE: use-after-free read in poke_uaf+0x40/0x60\n"},
     {"format-kmemleak.log", "kmemleak: kmemleak: 8 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"},
     {"format-kmsan.log", "kmsan: BUG: KMSAN: uninit-value in poke_use+0x1a/0x40\n"},
     {"format-lockdep-circular.log", "lockdep: WARNING: possible circular locking dependency detected\n"},
@@ -64,6 +63,10 @@ static const struct {
      "hung_task: INFO: task sh:95 blocked for more than 4 seconds.\n"},
     {"hung-task-7.2.log", "hung_task: INFO: task sh:110 blocked for more than 4 seconds.\n"
      "hung_task: INFO: task sh:112 blocked for more than 4 seconds.\n"},
+    {"kfence-6.12.log", "kfence: BUG: KFENCE: use-after-free read in poke_kfence_uaf+0x31/0x50 [poke]\n"
+     "kfence: BUG: KFENCE: use-after-free read in poke_kfence_uaf+0x31/0x50 [poke]\n"},
+    {"kfence-7.2.log", "kfence: BUG: KFENCE: use-after-free read in poke_kfence_uaf+0x3d/0x80 [poke]\n"
+     "kfence: BUG: KFENCE: use-after-free read in poke_kfence_uaf+0x3d/0x80 [poke]\n"},
     {"oom-5.10.log", "oom: Memory cgroup out of memory: Killed process 96 (sh) total-vm:74280kB, anon-rss:30680kB, file-rss:1496kB, shmem-rss:0kB, UID:0 pgtables:108kB oom_score_adj:0\n"
      "oom: Out of memory: Killed process 98 (sh) total-vm:524836kB, anon-rss:323024kB, file-rss:56kB, shmem-rss:0kB, UID:0 pgtables:708kB oom_score_adj:0\n"},
     {"oom-6.1.log", "oom: Memory cgroup out of memory: Killed process 89 (sh) total-vm:74280kB, anon-rss:30680kB, file-rss:1604kB, shmem-rss:0kB, UID:0 pgtables:108kB oom_score_adj:0\n"
@@ -96,6 +99,7 @@ static const struct {
     {"panic-call-6.1.log", ""},
     {"panic-noroot-6.1.log", ""},
     {"panic-oops-5.10.log", "oops: BUG: kernel NULL pointer dereference, address: 0000000000000008\n"},
+    {"panic-oops-6.1.log", "oops: BUG: kernel NULL pointer dereference, address: 0000000000000008\n"},
     {"panic-oops-6.12.log", "oops: BUG: kernel NULL pointer dereference, address: 0000000000000008\n"},
     {"panic-oops-7.2.log", "oops: BUG: kernel NULL pointer dereference, address: 0000000000000008\n"},
     {"panic-softlockup-6.1.log", "soft_lockup: watchdog: BUG: soft lockup - CPU#0 stuck for 13s! [sh:90]\n"},

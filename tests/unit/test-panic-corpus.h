@@ -7,6 +7,8 @@
          "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0) (in mount_block_root)"},
         {"panic-oops-5.10.log",
          "Kernel panic - not syncing: Fatal exception (in poke_null_write)"},
+        {"panic-oops-6.1.log",
+         "Kernel panic - not syncing: Fatal exception (in poke_null_write)"},
         {"panic-oops-6.12.log",
          "Kernel panic - not syncing: Fatal exception (in poke_null_write)"},
         {"panic-oops-7.2.log",
