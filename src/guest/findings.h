@@ -6,7 +6,8 @@
  *
  * A line that a program writes to /dev/kmsg looks on the console as one of the kernel's does, and no reader can tell
  * the two apart: a guest can feign a finding. It cannot take one back, since nothing on the console ends the search.
- * What the console's log level keeps from the console is not seen either.
+ * What the console's log level keeps from the console is not seen either. Where the kernel writes no time stamps, a
+ * program that writes one hides the vaguest lines ("BUG: ") that follow.
  */
 #ifndef VMTEST_GUEST_FINDINGS_H
 #define VMTEST_GUEST_FINDINGS_H
