@@ -32,6 +32,8 @@ bool line_is_bar(const char *line);
 bool line_is_end_mark(const char *line);
 /* Lines of a kernel's state: registers, stack traces. */
 bool line_is_state(const char *line);
+/* Those of them that are not worth keeping. */
+bool line_is_noise(const char *line);
 /* The head of a stack trace. */
 bool line_begins_trace(const char *line);
 

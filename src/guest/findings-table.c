@@ -136,6 +136,20 @@ static const char *const end_marks[] = {
     "Kernel panic - not syncing",
 };
 
+/* Of these lines a reader learns little, and they take the room of the stack trace: registers, guesses in a trace. */
+static const char *const noise[] = {
+    " ? ",    "Modules linked in:",
+    "Code: ", "RSP: ",
+    "RAX: ",  "RDX: ",
+    "RBP: ",  "R10: ",
+    "R13: ",  "FS:  ",
+    "CS:  ",  "CR2: ",
+    "DR0: ",  "DR3: ",
+    "PKRU: ", "pstate: ",
+    "sp : ",  "pmr_save: ",
+    "x%d: ",  "x%d : ",
+};
+
 static const char *const states[] = {
     " ",
     "\t",
@@ -148,7 +162,6 @@ static const char *const states[] = {
     "Hardware name: ",
     "Tainted: ",
     "Workqueue: ",
-    "Modules linked in:",
     "Kernel Offset: ",
     "Stopper: ",
     "irq event stamp: ",
@@ -167,19 +180,6 @@ static const char *const states[] = {
     "Future hung task reports are suppressed",
     /* x86 */
     "RIP: ",
-    "Code: ",
-    "RSP: ",
-    "RAX: ",
-    "RDX: ",
-    "RBP: ",
-    "R10: ",
-    "R13: ",
-    "FS:  ",
-    "CS:  ",
-    "CR2: ",
-    "DR0: ",
-    "DR3: ",
-    "PKRU: ",
     "PGD ",
     "#PF: ",
     "KASAN: ",
@@ -191,13 +191,8 @@ static const char *const states[] = {
     "swapper pgtable: ",
     "[%x] ",
     "[<%x>] ",
-    "pstate: ",
     "pc : ",
     "lr : ",
-    "sp : ",
-    "pmr_save: ",
-    "x%d: ",
-    "x%d : ",
     /* RISC-V */
     "epc : ",
     "status: %x ",
@@ -259,8 +254,12 @@ bool line_is_end_mark(const char *line) {
     return matches_any(line, end_marks, ARRAY_SIZE(end_marks));
 }
 
+bool line_is_noise(const char *line) {
+    return matches_any(line, noise, ARRAY_SIZE(noise));
+}
+
 bool line_is_state(const char *line) {
-    return matches_any(line, states, ARRAY_SIZE(states));
+    return line_is_noise(line) || matches_any(line, states, ARRAY_SIZE(states));
 }
 
 bool line_begins_trace(const char *line) {

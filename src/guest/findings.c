@@ -96,7 +96,7 @@ static void take_loose_line(struct findings_reader *reader, const char *line, bo
 static void add_text(struct findings_reader *reader, const char *line) {
     struct finding *finding = reader->finding;
 
-    if (!finding || str_empty(line) || reader->n_text_lines == FINDING_MAX_LINES)
+    if (!finding || str_empty(line) || line_is_noise(line) || reader->n_text_lines == FINDING_MAX_LINES)
         return;
     if (finding->text.size + strlen(line) + 1 > FINDING_MAX_BYTES) {
         reader->n_text_lines = FINDING_MAX_LINES;
@@ -147,9 +147,10 @@ static bool is_part(struct findings_reader *reader, const struct detector *detec
     return true;
 }
 
-static void take_report_line(struct findings_reader *reader, const char *line) {
-    if (++reader->n_lines > REPORT_LINES) {
+static void take_report_line(struct findings_reader *reader, const char *line, bool stamped) {
+    if (++reader->n_lines > REPORT_LINES || line_is_prelude(line)) {
         close_report(reader);
+        take_loose_line(reader, line, stamped);
     } else if (reader->open->end == END_BAR || str_empty(line)) {
         add_text(reader, line);
     } else if (line_is_state(line)) {
@@ -160,7 +161,6 @@ static void take_report_line(struct findings_reader *reader, const char *line) {
         add_text(reader, line);
     } else {
         close_report(reader);
-        take_loose_line(reader, line, reader->stamped);
     }
 }
 
@@ -215,7 +215,7 @@ static void take_line(struct findings *findings) {
         close_report(reader);
         drop_prelude(reader);
     } else if (reader->open) {
-        take_report_line(reader, line);
+        take_report_line(reader, line, stamped);
     } else {
         take_loose_line(reader, line, stamped);
     }

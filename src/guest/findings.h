@@ -6,7 +6,8 @@
  *
  * A line that a program writes to /dev/kmsg looks on the console as one of the kernel's does, and no reader can tell
  * the two apart: a guest can feign a finding. It cannot take one back, since nothing on the console ends the search.
- * What the console's log level keeps from the console is not seen either.
+ * What the console's log level keeps from the console is not seen either. Where the kernel writes no time stamps, a
+ * program that writes one hides the vaguest lines ("BUG: ") that follow.
  */
 #ifndef VMTEST_GUEST_FINDINGS_H
 #define VMTEST_GUEST_FINDINGS_H
@@ -55,7 +56,7 @@ const char *finding_kind_help(enum finding_kind kind);
 struct finding {
     enum finding_kind kind;
     char *title;        /* the line that tells what happened, without its time stamp */
-    struct buffer text; /* the report's first lines with the title among them, each ended by a line feed */
+    struct buffer text; /* the report's first lines, each ended by a line feed, without registers; the title is one */
 };
 
 struct findings_reader; /* the line and the report that are being read */

@@ -71,10 +71,10 @@ static char *function_name(const char *text) {
 
 /* The function of a line of a stack trace, or NULL: for what is no such line, and for guesses ("? func"). */
 static char *traced_function(const char *line) {
-    if (*line != ' ' && *line != '[')
+    if (!strchr(" [(", *line))
         return NULL;
     line += strspn(line, " ");
-    /* arm, s390: " [<00000000001141c6>] show_stack+0x8e/0xd0", " ([<...>] ...)" */
+    /* arm, s390: " [<00000000001141c6>] show_stack+0x8e/0xd0", "([<...>] ...)" */
     if (kmsg_match(line, "[<%x>] ") || kmsg_match(line, "([<%x>] "))
         line = strchr(line, ']') + 2;
     return function_name(line);
