@@ -301,9 +301,9 @@ class TestQemusProcess:
             seen["descriptors"] = descriptors_of(pid)
             seen.update(pid=pid, sid=os.getsid(pid), pgid=os.getpgid(pid), secret=secret)
             write_file(f"{project}/go", "")
-            seen["returned"] = process.wait(60)
+            seen["returned"] = process.wait(200)
             for copy in copies:
-                copy.wait(20)
+                copy.wait(60)
         seen["log"] = read_file(f"{project}/log").decode(errors="replace")
         seen["events"] = [json.loads(line) for line in read_file(f"{project}/events").splitlines()]
         return seen
