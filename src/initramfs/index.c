@@ -85,6 +85,7 @@ static char *make_in_cache(const char *parent) {
     if (!parent || path_make_directories(parent, 0755, NULL) < 0)
         return NULL;
     sweep_abandoned(parent);
+    file_sweep(parent);
     _cleanup_free_ char *path = xasprintf("%s/" TEMPORARY_PREFIX "XXXXXX", parent);
     return mkdtemp(path) ? TAKE_PTR(path) : NULL;
 }
