@@ -89,6 +89,8 @@ static void apply_options(const struct options *options, struct config *config) 
             config->targets[i]->timeout = options->timeout;
         if (options->given[OPTION_KILL_AFTER])
             config->targets[i]->kill_after = options->kill_after;
+        if (options->given[OPTION_LOST_AFTER])
+            config->targets[i]->lost_after = options->lost_after;
         config->targets[i]->sandbox = config->targets[i]->sandbox && !options->no_sandbox;
         if (options->no_template) {
             config->targets[i]->template = false;

@@ -82,6 +82,9 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_KILL_AFTER] = {"kill-after", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(kill_after), NULL,
         KEY_KILL_AFTER,
         "How long a command whose time is up has to end after SIGTERM, before SIGKILL, whatever the file says (default: 5s)."},
+    [OPTION_LOST_AFTER] = {"lost-after", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(lost_after), NULL,
+        KEY_LOST_AFTER,
+        "How long the guest may leave the question unanswered whether it is alive, whatever the file says (default: 60s with KVM, 300s emulated)."},
     [OPTION_NO_SANDBOX] = {"no-sandbox", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(no_sandbox), NULL, KEY_SANDBOX,
         "Run QEMU without its own sandbox, for a QEMU that was built without it or does not work in it."},
     [OPTION_FORMAT] = {"format", '\0', "FORMAT", OPTION_TYPE_CHOICE, GROUP_OUTPUT, FIELD(format), "terminal|json",
@@ -433,6 +436,7 @@ int options_to_target(const struct options *options, const char *cwd, struct tar
     target->timeout = options->timeout;
     if (options->given[OPTION_KILL_AFTER])
         target->kill_after = options->kill_after;
+    target->lost_after = options->lost_after;
     target->sandbox = !options->no_sandbox;
     if (options->num_cpus > 0)
         target->num_cpus = options->num_cpus;

@@ -39,6 +39,7 @@ enum option_id {
     OPTION_BOOT_TIMEOUT,
     OPTION_TIMEOUT,
     OPTION_KILL_AFTER,
+    OPTION_LOST_AFTER,
     OPTION_NO_SANDBOX,
     OPTION_FORMAT,
     OPTION_HELP,
@@ -108,6 +109,7 @@ struct options {
     uint64_t boot_timeout; /* nanoseconds; for every target, from a file or not */
     uint64_t timeout;      /* the same */
     uint64_t kill_after;   /* the same */
+    uint64_t lost_after;   /* the same */
     bool no_sandbox;       /* for every target, from a file or not */
 
     int format; /* enum output_format */

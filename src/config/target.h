@@ -35,6 +35,7 @@ enum config_key {
     KEY_BOOT_TIMEOUT,
     KEY_TIMEOUT,
     KEY_KILL_AFTER,
+    KEY_LOST_AFTER,
     KEY_ENV_PASS,
     KEY_SANDBOX,
     KEY_VM_NUM_CPUS,
@@ -76,6 +77,7 @@ struct target {
     uint64_t boot_timeout; /* nanoseconds; 0: the default for the acceleration in use */
     uint64_t timeout;      /* nanoseconds; 0: none */
     uint64_t kill_after;   /* nanoseconds; default 5 s */
+    uint64_t lost_after;   /* nanoseconds; 0: the default for the acceleration in use */
     struct strv env_pass;  /* patterns of names (fnmatch(3)); only if it was set: see target_passes() */
     bool sandbox;          /* QEMU filters its own system calls; default true */
     unsigned num_cpus;     /* default 2 */

@@ -62,6 +62,8 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .doom_due = DEADLINE_NONE,
         .ping_due = DEADLINE_NONE,
         .pong_due = DEADLINE_NONE,
+        .beat_due = DEADLINE_NONE,
+        .beat_lost = DEADLINE_NONE,
         .agent.output = on_output,
     };
     machine->agent.context = machine;
@@ -94,6 +96,7 @@ void machine_reset(struct machine *machine) {
     machine->stage = old.stage;
     machine->stage_start = old.stage_start;
     machine->accel = old.accel;
+    machine->lost_after = old.lost_after;
     machine->writes_image = old.writes_image;
     old.queue = (struct buffer){0};
     old.input = (struct buffer){0};
@@ -123,11 +126,13 @@ void machine_enter(struct machine *machine, enum stage stage, bool from_template
 void machine_end(struct machine *machine, enum verdict verdict, int detail, const char *format, ...) {
     va_list args;
 
-    if (machine->ended)
+    if (machine->ended && !machine->time_is_up)
         return;
     machine->ended = true;
-    if (machine->closing)
+    if (machine->closing || machine->reason)
         return; /* it is known already */
+    if (machine->time_is_up && (verdict == VERDICT_LOST || verdict == VERDICT_ERROR))
+        return; /* the timeout, which is told next, outranks it */
     machine->verdict = verdict;
     machine->detail = detail;
     va_start(args, format);
@@ -254,7 +259,10 @@ static void on_console(struct machine *machine, char *data) {
         if (data[i] == '\0')
             data[i] = ' '; /* evidence is text */
     }
+    size_t whole = machine->console.size + (size_t)got;
     append_tail(&machine->console, data, (size_t)got, CONSOLE_KEPT);
+    size_t gone = whole - machine->console.size;
+    machine->console_past -= gone < machine->console_past ? gone : machine->console_past;
     if (got > 0)
         machine_emit(machine, &(struct event){.type = EVENT_CONSOLE, .data = data, .size = (size_t)got});
     machine_judge_console(machine, data, (size_t)got);
@@ -395,6 +403,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
 
         take_records(machine);
         wake = deadline_earlier(wake, deadline_earlier(machine->port_due, machine->doom_due));
+        wake = deadline_earlier(wake, deadline_earlier(machine->beat_due, machine->beat_lost));
         grant_credit(machine);
         if (machine->agent_fd >= 0 && machine->agent.out.size)
             write_some(machine->agent_fd, &machine->agent.out);

@@ -41,6 +41,7 @@ struct machine {
     bool closing;              /* the verdict is known, and the guest is being shut down */
     struct buffer qemu_output; /* QEMU's own last words */
     struct buffer console;     /* the console's last bytes */
+    size_t console_past;       /* how much of it is of no interest any more to who looks for a panic */
     struct buffer queue;       /* records for the supervisor */
     size_t queue_sent;         /* how much of it has gone */
     struct buffer input;       /* records from the supervisor */
@@ -55,16 +56,23 @@ struct machine {
 
     /* The end: set once, by the first cause. */
     bool ended;
+    bool time_is_up; /* the command's: whatever gets lost from now on, that is the verdict */
     enum verdict verdict;
     int detail;
     char *reason;
 
     /* Liveness: a ping that has no answer yet, and what to make of it. */
+    uint64_t lost_after; /* how long that may be; 0: the default for the acceleration in use */
     deadline_t ping_due;
     deadline_t pong_due; /* DEADLINE_NONE: no ping is under way */
     uint64_t pongs_seen;
     bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
+    bool kexec_suspected; /* another kernel's start stands on the console; the same */
     bool pinged;          /* `pong_due` is about a ping that was sent */
+
+    /* The same of QEMU itself: one of the two is set while it runs, unless a command of ours is under way. */
+    deadline_t beat_due;  /* when it is to be asked */
+    deadline_t beat_lost; /* when its answer, or its greeting, has not come in time */
 
     /* An image's boot: what its console or firmware shows means that it will not come up, unless it goes on. */
     bool doomed;
@@ -89,6 +97,9 @@ void machine_end(struct machine *machine, enum verdict verdict, int detail, cons
  * was reached.
  */
 bool machine_wait(struct machine *machine, bool (*done)(const struct machine *), deadline_t deadline);
+
+/* How long the guest may leave a question unanswered, in nanoseconds. */
+uint64_t machine_lost_after(const struct machine *machine);
 
 /* Whether the guest has been talked to: an agent of either kind has answered. */
 bool machine_is_up(const struct machine *machine);

@@ -72,6 +72,7 @@ static void stage_prepare(struct worker *worker) {
     if (r < 0)
         end_by_error(machine, error);
     machine->accel = worker->preparation.accel;
+    machine->lost_after = worker->target->lost_after;
 }
 
 static void stage_launch(struct worker *worker) {
@@ -349,6 +350,7 @@ static void end_by_command_timeout(struct worker *worker) {
 static void end_by_timeout(struct worker *worker) {
     struct machine *machine = &worker->machine;
 
+    machine->time_is_up = true;
     agent_client_signal(&machine->agent, SIGTERM);
     if (!machine_wait(machine, has_exited, deadline_in(worker->target->kill_after)) && !machine->ended) {
         agent_client_signal(&machine->agent, SIGKILL);
@@ -370,6 +372,7 @@ static void stage_command_by_qga(struct worker *worker) {
     choose_environment(worker->target, &environment);
     if (!guest_fallback_command(&worker->machine, worker->target, &environment,
                                 timeout ? deadline_in(timeout) : DEADLINE_NONE)) {
+        worker->machine.time_is_up = true;
         (void)guest_fallback_sync(&worker->machine, deadline_in(LAST_WORDS));
         end_by_command_timeout(worker);
     }

@@ -40,6 +40,7 @@ static void every_key_reaches_its_field(void **state) {
                                                    "boot_timeout = '1m30s'\n"
                                                    "timeout = 1.5\n"
                                                    "kill_after = '250ms'\n"
+                                                   "lost_after = '90s'\n"
                                                    "env_pass = ['CI_*', 'TERM']\n"
                                                    "sandbox = false\n"
                                                    "[target.vm]\n"
@@ -67,6 +68,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_true(target->boot_timeout == UINT64_C(90000000000));
     assert_true(target->timeout == UINT64_C(1500000000));
     assert_true(target->kill_after == UINT64_C(250000000));
+    assert_true(target->lost_after == UINT64_C(90000000000));
     assert_false(target->sandbox);
     assert_int_equal(target->env_pass.count, 2);
     assert_string_equal(target->env_pass.items[0], "CI_*");
@@ -77,7 +79,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_string_equal(target->extra_args.items[1], "x");
     assert_string_equal(target->share, "/dir");
     assert_string_equal(target->where[KEY_KERNEL], "f.toml:3:10");
-    assert_string_equal(target->where[KEY_VM_MEMORY], "f.toml:20:10");
+    assert_string_equal(target->where[KEY_VM_MEMORY], "f.toml:21:10");
     assert_null(target->where[KEY_IMAGE]);
 
     /* A directory comes before what is mounted in it. */
