@@ -2,9 +2,14 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+
+#include "base/log.h"
+
+#define NEW_SUFFIX ".new"
 
 int file_read(const char *path, size_t limit, struct buffer *ret_content, struct error **ret_error) {
     _cleanup_buffer_ struct buffer content = {0};
@@ -29,13 +34,52 @@ int file_read(const char *path, size_t limit, struct buffer *ret_content, struct
     return 0;
 }
 
+/* A new file beside `path`, locked as long as it is open. */
+static int open_new(const char *path, mode_t mode, char **ret_name) {
+    mode_t mask = umask(0);
+    struct stat status;
+
+    (void)umask(mask);
+    for (unsigned tries = 0; tries < 16; tries++) {
+        _cleanup_free_ char *name = xasprintf("%s.XXXXXX" NEW_SUFFIX, path);
+        _cleanup_close_ int fd = mkostemps(name, (int)strlen(NEW_SUFFIX), O_CLOEXEC);
+
+        if (fd < 0)
+            return -errno;
+        (void)flock(fd, LOCK_EX); /* where there are no locks, nothing is swept */
+        if (fstat(fd, &status) < 0 || status.st_nlink == 0)
+            continue; /* a sweep came first */
+        (void)fchmod(fd, mode & ~mask);
+        *ret_name = TAKE_PTR(name);
+        return TAKE_FD(fd);
+    }
+    return -EBUSY;
+}
+
+void file_sweep(const char *directory) {
+    _cleanup_closedir_ DIR *entries = opendir(directory);
+    const struct dirent *entry;
+
+    while (entries && (entry = readdir(entries)) != NULL) {
+        _cleanup_close_ int fd = -1;
+
+        if (!str_has_suffix(entry->d_name, NEW_SUFFIX))
+            continue;
+        fd = openat(dirfd(entries), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+            continue;
+        log_debug("sweeping %s/%s", directory, entry->d_name);
+        (void)unlinkat(dirfd(entries), entry->d_name, 0);
+    }
+}
+
 int file_write_atomically(const char *path, const void *data, size_t size, mode_t mode, struct error **ret_error) {
-    _cleanup_free_ char *temporary = xasprintf("%s.%d.new", path, getpid());
-    _cleanup_close_ int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    _cleanup_free_ char *temporary = NULL;
+    _cleanup_close_ int fd = open_new(path, mode, &temporary);
     int r;
 
     if (fd < 0)
-        return error_errno(ret_error, errno, "%s", temporary);
+        return error_errno(ret_error, fd, "%s", path);
     r = fd_write_all(fd, data, size);
     if (r == 0 && fsync(fd) < 0)
         r = -errno;

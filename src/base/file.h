@@ -17,6 +17,9 @@ int file_read(const char *path, size_t limit, struct buffer *ret_content, struct
 int file_write_atomically(const char *path, const void *data, size_t size, mode_t mode, struct error **ret_error)
     _must_check_;
 
+/* Removes what writers that were killed have left in the directory; what is being written is locked and stays. */
+void file_sweep(const char *directory);
+
 /* Writes all of it to a blocking descriptor. 0 or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t size) _must_check_;
 

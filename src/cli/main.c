@@ -94,6 +94,8 @@ static void apply_options(const struct options *options, struct config *config) 
         if (options->given[OPTION_FAIL_ON])
             config->targets[i]->fail_on = options->fail_on;
         config->targets[i]->dump = config->targets[i]->dump || options->dump;
+        if (options->given[OPTION_LOST_AFTER])
+            config->targets[i]->lost_after = options->lost_after;
         config->targets[i]->sandbox = config->targets[i]->sandbox && !options->no_sandbox;
         if (options->no_template) {
             config->targets[i]->template = false;

@@ -91,6 +91,9 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
         "stands for all of them. Whatever the file says."},
     [OPTION_DUMP] = {"dump", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(dump), NULL, KEY_DUMP,
         "Keep the guest's memory where it panicked or its time was up, in the directory of --artifacts."},
+    [OPTION_LOST_AFTER] = {"lost-after", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(lost_after), NULL,
+        KEY_LOST_AFTER,
+        "How long the guest may leave the question unanswered whether it is alive, whatever the file says (default: 60s with KVM, 300s emulated)."},
     [OPTION_NO_SANDBOX] = {"no-sandbox", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(no_sandbox), NULL, KEY_SANDBOX,
         "Do not confine QEMU, whatever the file says: for a QEMU that was built without its filter for system calls, or that "
         "needs other files than the run's."},
@@ -493,6 +496,7 @@ int options_to_target(const struct options *options, const char *cwd, struct tar
     target->run_timeout = options->run_timeout;
     target->fail_on = options->fail_on;
     target->dump = options->dump;
+    target->lost_after = options->lost_after;
     target->sandbox = !options->no_sandbox;
     if (options->num_cpus > 0)
         target->num_cpus = options->num_cpus;

@@ -42,6 +42,7 @@ enum option_id {
     OPTION_RUN_TIMEOUT,
     OPTION_FAIL_ON,
     OPTION_DUMP,
+    OPTION_LOST_AFTER,
     OPTION_NO_SANDBOX,
     OPTION_ARTIFACTS,
     OPTION_FORMAT,
@@ -118,6 +119,7 @@ struct options {
     unsigned fail_on;      /* the same: the bits of the key fail_on */
     bool dump;             /* for every target, from a file or not */
     bool no_sandbox;       /* the same */
+    uint64_t lost_after;   /* nanoseconds; the same */
 
     char *artifacts; /* the directory for evidence, or NULL */
     int format;      /* enum output_format */

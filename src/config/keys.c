@@ -222,6 +222,15 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .help = "Keep the guest's memory where it panicked or its time was up, as an ELF core that crash and drgn "
                     "read: memory.elf in the directory that --artifacts names.",
         },
+    [KEY_LOST_AFTER] =
+        {
+            .key = KEY_LOST_AFTER,
+            .name = "lost_after",
+            .type = CONFIG_DURATION,
+            .offset = offsetof(struct target, lost_after),
+            .help = "How long the guest may leave the question unanswered whether it is alive, before it is given up "
+                    "as lost. Without it, 60 seconds with KVM and 300 seconds emulated.",
+        },
     [KEY_ENV_PASS] =
         {
             .key = KEY_ENV_PASS,

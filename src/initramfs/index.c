@@ -14,14 +14,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "initramfs/index-internal.h"
 
 #define TEMPORARY_PREFIX "building-"
-#define ABANDONED_SECONDS 3600
+#define PRIVATE_PREFIX "vmtest-modules-"
 #define LIST_LIMIT ((size_t)64 << 20)
 
 bool index_exists(const char *directory) {
@@ -66,36 +66,63 @@ void index_remove(const char *index) {
     remove_entry(entry);
 }
 
-/* Removes what runs that were killed left behind. */
-static void sweep_abandoned(const char *parent) {
+/* Removes what runs that were killed left behind: what is in use is locked. */
+static void sweep_abandoned(const char *parent, const char *prefix) {
     _cleanup_closedir_ DIR *dir = opendir(parent);
     const struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
         struct stat st;
-        if (!str_skip_prefix(entry->d_name, TEMPORARY_PREFIX) || fstatat(dirfd(dir), entry->d_name, &st, 0) < 0 ||
-            time(NULL) - st.st_mtime < ABANDONED_SECONDS)
+        if (!str_skip_prefix(entry->d_name, prefix))
+            continue;
+        _cleanup_close_ int fd =
+            openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) < 0)
             continue;
         _cleanup_free_ char *path = xasprintf("%s/%s", parent, entry->d_name);
         remove_entry(path);
     }
 }
 
+/*
+ * A new directory, NULL when none can be made. Its lock is this process's as long as that lives: by then it has its
+ * final name, or has been removed.
+ */
+static char *make_locked(const char *parent, const char *prefix) {
+    for (unsigned tries = 0; tries < 16; tries++) {
+        _cleanup_free_ char *path = xasprintf("%s/%sXXXXXX", parent, prefix);
+        if (!mkdtemp(path))
+            return NULL;
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        /* Without locks nothing is swept. */
+        bool locked = fd >= 0 && (flock(fd, LOCK_EX) == 0 || errno == ENOLCK || errno == EOPNOTSUPP);
+        if (!locked || !path_is_directory(path))
+            continue; /* a sweep came first */
+        (void)TAKE_FD(fd);
+        return TAKE_PTR(path);
+    }
+    return NULL;
+}
+
 /* A new directory below the cache, or NULL when the cache cannot be written. */
 static char *make_in_cache(const char *parent) {
     if (!parent || path_make_directories(parent, 0755, NULL) < 0)
         return NULL;
-    sweep_abandoned(parent);
-    _cleanup_free_ char *path = xasprintf("%s/" TEMPORARY_PREFIX "XXXXXX", parent);
-    return mkdtemp(path) ? TAKE_PTR(path) : NULL;
+    sweep_abandoned(parent, TEMPORARY_PREFIX);
+    file_sweep(parent);
+    return make_locked(parent, TEMPORARY_PREFIX);
+}
+
+static const char *private_parent(void) {
+    const char *parent = getenv("TMPDIR");
+    return str_empty(parent) ? "/tmp" : parent;
 }
 
 static char *make_private(struct error **ret_error) {
-    const char *parent = getenv("TMPDIR");
-    _cleanup_free_ char *path = xasprintf("%s/vmtest-modules-XXXXXX", str_empty(parent) ? "/tmp" : parent);
-    if (mkdtemp(path))
-        return TAKE_PTR(path);
-    (void)error_errno(ret_error, errno, "cannot make the directory %s for the index of the modules", path);
-    return NULL;
+    char *path = make_locked(private_parent(), PRIVATE_PREFIX);
+    if (!path)
+        (void)error_errno(ret_error, errno, "cannot make a directory in %s for the index of the modules",
+                          private_parent());
+    return path;
 }
 
 /* Links into the view what is directly in `from`; what is linked already, by an index file's name, stays. */
@@ -192,6 +219,7 @@ int index_build(const char *directory, const char *release, bool build_tree, con
     _cleanup_free_ char *list_path = parent ? xasprintf("%s/%s.list", parent, list_key) : NULL;
     _cleanup_free_ char *index = parent ? find_cached(parent, list_path, directory) : NULL;
     bool temporary = false;
+    sweep_abandoned(private_parent(), PRIVATE_PREFIX);
     if (!index) {
         _cleanup_(index_modules_deinit) struct index_modules modules = {0};
         int r = index_list(directory, build_tree, &modules, ret_error);

@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 
+#define BEAT_ID "alive"
+
 void qmp_deinit(struct qmp *qmp) {
     buffer_deinit(&qmp->in);
     free(qmp->shutdown);
@@ -28,6 +30,15 @@ void qmp_execute(struct qmp *qmp, struct buffer *out, const char *command, json_
     free(qmp->failure);
     qmp->failure = NULL;
     qmp->answered = false;
+}
+
+bool qmp_is_busy(const struct qmp *qmp) {
+    return qmp->id > 0 && !qmp->answered;
+}
+
+void qmp_beat(struct qmp *qmp, struct buffer *out) {
+    buffer_append_string(out, "{\"execute\":\"query-status\",\"id\":\"" BEAT_ID "\"}\n");
+    qmp->beats++;
 }
 
 static int take_greeting(struct qmp *qmp, json_t *greeting, struct error **ret_error) {
@@ -112,8 +123,11 @@ static int take_line(struct qmp *qmp, const char *line, size_t size, struct erro
     json_t *greeting = json_object_get(message, "QMP");
     const char *event = json_string_value(json_object_get(message, "event"));
     json_t *failure = json_object_get(message, "error");
+    json_t *id = json_object_get(message, "id");
 
-    if (greeting) {
+    if (str_equal(json_string_value(id), BEAT_ID)) {
+        qmp->beats_back = qmp->beats; /* an error is an answer too, and a late one as good as the newest */
+    } else if (greeting) {
         r = take_greeting(qmp, greeting, ret_error);
     } else if (event) {
         take_event(qmp, event, message);
@@ -122,8 +136,7 @@ static int take_line(struct qmp *qmp, const char *line, size_t size, struct erro
 
         qmp->failure = xstrdup(text ? text : "unknown error");
     }
-    if (json_is_integer(json_object_get(message, "id")) &&
-        json_integer_value(json_object_get(message, "id")) == (json_int_t)qmp->id)
+    if (json_is_integer(id) && json_integer_value(id) == (json_int_t)qmp->id)
         qmp->answered = true;
     json_decref(message);
     return r;

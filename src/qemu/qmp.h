@@ -21,6 +21,8 @@ struct qmp {
     char *failure;       /* description of an error reply since the last qmp_execute(), or NULL */
     unsigned id;         /* of the last command of qmp_execute() */
     bool answered;       /* its reply has come: an error if `failure` is set */
+    unsigned beats;      /* how often qmp_beat() has asked */
+    unsigned beats_back; /* and how often QEMU has answered it */
     char *migration;     /* status of the last MIGRATION event: "active", "completed", "failed" ..., or NULL */
     unsigned resets;     /* how often the guest has rebooted */
     bool qga_open;       /* the guest has the port with the device id QMP_QGA_ID open */
@@ -48,6 +50,12 @@ struct qmp {
  * What came before is forgotten: one command at a time is waited for.
  */
 void qmp_execute(struct qmp *qmp, struct buffer *out, const char *command, json_t *arguments);
+
+/* Whether a command of qmp_execute() has no reply yet. */
+bool qmp_is_busy(const struct qmp *qmp);
+
+/* Appends a question that changes nothing, besides whatever else is under way: its answer says that QEMU is alive. */
+void qmp_beat(struct qmp *qmp, struct buffer *out);
 
 void qmp_deinit(struct qmp *qmp);
 /* Takes bytes from QEMU. -EPROTO for what is no QMP; everything unknown but well-formed is passed over. */

@@ -90,11 +90,11 @@ static void run_by_guest_agent(struct machine *machine, const struct target *tar
     choose_environment(target, &environment);
     if (guest_fallback_command(machine, target, &environment, limits_deadline(machine, target->timeout)))
         return;
-    (void)guest_fallback_sync(machine, deadline_in(LAST_WORDS));
     if (machine->ended)
         return;
     limits_end(machine, "the command", target->timeout, "timeout", NULL);
     machine_begin_closing(machine);
+    (void)guest_fallback_sync(machine, deadline_in(LAST_WORDS));
     tasks_ask(machine);
     machine->ended = true;
 }

@@ -4,8 +4,6 @@
 #include "base/log.h"
 
 /* As machine-judge.c has it for vmtest's own agent. */
-#define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
-#define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
 #define SYNC_WAIT (NSEC_PER_SEC / 4)
 #define SYNC_WAIT_MAX (4 * NSEC_PER_SEC)
 #define STATUS_WAIT (4 * NSEC_PER_MSEC)
@@ -88,7 +86,7 @@ static enum guest_exec_result start(struct machine *machine, const struct guest_
 static enum guest_exec_result ask(struct machine *machine, int64_t pid, deadline_t deadline,
                                   struct qga_exec_status *ret_status) {
     _cleanup_error_ struct error *error = NULL;
-    deadline_t patience = deadline_in(machine->accel == ACCEL_KVM ? LOST_AFTER_KVM : LOST_AFTER_TCG);
+    deadline_t patience = deadline_in(machine_lost_after(machine));
 
     if (!guest_agent_call(machine, "guest-exec-status", qga_exec_status_arguments(pid),
                           deadline_earlier(deadline, patience))) {

@@ -11,6 +11,10 @@
 #include "run/machine.h"
 
 #define PANIC_MARK "Kernel panic - not syncing"
+/* The last line of a panic: the kernel does nothing more on purpose. */
+#define PANIC_END_MARK "---[ end Kernel panic"
+#define KEXEC_MARK "kexec_core: Starting new kernel"
+#define BANNER_MARK "] Linux version "
 #define PANIC_GRACE_KVM (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_TCG (5 * NSEC_PER_SEC)
 #define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
@@ -19,9 +23,17 @@
 #define PING_EVERY (10 * NSEC_PER_SEC)
 #define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
 #define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
+/* How often QEMU is asked whether it is alive, and how long it may take to answer, and to start. */
+#define BEAT_EVERY (10 * NSEC_PER_SEC)
+#define BEAT_PATIENCE (30 * NSEC_PER_SEC)
+#define GREETING_PATIENCE (60 * NSEC_PER_SEC)
 /* What a guest that goes down may take for it once its agent has ended. */
-#define AGENT_GRACE (10 * NSEC_PER_SEC)
+#define AGENT_GRACE_KVM (10 * NSEC_PER_SEC)
+#define AGENT_GRACE_TCG (30 * NSEC_PER_SEC)
 #define QEMU_MAJOR_FLOOR 7
+/* What is kept of the console from before a panic's line, and in all. */
+#define PANIC_BEFORE (8u << 10)
+#define PANIC_KEPT (32u << 10)
 #define TAIL_LINES 40
 
 /* Put into the console's text when an image reboots on its way up. */
@@ -36,9 +48,28 @@ static const char *this_boot(const struct machine *machine) {
     return text;
 }
 
-static void end_by_panic(struct machine *machine) {
-    _cleanup_free_ char *line = panic_describe(machine->console.data);
+/*
+ * Keeps what stands around a panic, of which the console's last `size` bytes are new: a guest that goes on printing
+ * would drive it out of the console's buffer.
+ */
+static void keep_panic(struct machine *machine, size_t size) {
+    size_t wanted = machine->panic_text.size > 0 ? size : size + PANIC_BEFORE;
+    size_t past = machine->panic_text.size > 0 ? 0 : machine->console_past;
 
+    if (wanted > machine->console.size - past)
+        wanted = machine->console.size - past;
+    if (machine->panic_text.size < PANIC_KEPT)
+        buffer_append(&machine->panic_text, machine->console.data + machine->console.size - wanted, wanted);
+}
+
+static void end_by_panic(struct machine *machine) {
+    const char *console = machine->console.data ? machine->console.data + machine->console_past : "";
+    const char *text = machine->panic_text.size > 0 ? machine->panic_text.data : console;
+    _cleanup_free_ char *line = panic_describe(text);
+    const char *words = line ? NULL : strstr(text, PANIC_MARK);
+
+    if (words)
+        line = xstrndup(words, strcspn(words, "\r\n"));
     machine_end(machine, VERDICT_PANIC, 0, "the guest kernel panicked: %s", line ? line : "no message on the console");
 }
 
@@ -85,6 +116,20 @@ void machine_judge_qemu_exit(struct machine *machine) {
         machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "QEMU %s%s", how, words);
 }
 
+static const char *during(const struct machine *machine) {
+    return machine->stage == STAGE_COMMAND ? "during the command" : "while it was being set up";
+}
+
+static void end_by_kexec(struct machine *machine) {
+    machine_end(machine, VERDICT_LOST, 0, "the guest started another kernel (kexec) %s", during(machine));
+}
+
+uint64_t machine_lost_after(const struct machine *machine) {
+    if (machine->lost_after)
+        return machine->lost_after;
+    return machine->accel == ACCEL_KVM ? LOST_AFTER_KVM : LOST_AFTER_TCG;
+}
+
 /* How long a guest that is alive may take to say so. */
 static uint64_t panic_grace(const struct machine *machine) {
     return machine->accel == ACCEL_KVM ? PANIC_GRACE_KVM : PANIC_GRACE_TCG;
@@ -95,17 +140,29 @@ static uint64_t answers(const struct machine *machine) {
     return machine->agent.pongs + machine->qga_answers;
 }
 
+/*
+ * Asks the guest whether it is alive. The answer to what it was asked before may have been given before the sign that
+ * is the reason to ask again: it does not count.
+ */
 static void ping(struct machine *machine, uint64_t patience) {
-    if (machine->pong_due != DEADLINE_NONE && machine->pong_due <= deadline_in(patience))
-        return;
-    if (machine->pong_due == DEADLINE_NONE) {
-        /* The guest agent is asked for the command's end all the time. */
-        if (!machine->by_qga)
-            agent_client_ping(&machine->agent, clock_now());
-        machine->pinged = true;
-        machine->pongs_seen = answers(machine);
-    }
-    machine->pong_due = deadline_in(patience);
+    bool asked = machine->by_qga || (machine->pinged && machine->pong_due != DEADLINE_NONE);
+
+    /* The guest agent is asked for the command's end all the time. */
+    if (!machine->by_qga)
+        agent_client_ping(&machine->agent, clock_now());
+    machine->pinged = true;
+    machine->pongs_seen = answers(machine) + asked;
+    machine->pong_due = deadline_earlier(machine->pong_due, deadline_in(patience));
+}
+
+/* The guest is alive after all. */
+static void dispel(struct machine *machine) {
+    machine->pong_due = DEADLINE_NONE;
+    machine->panic_suspected = false;
+    machine->kexec_suspected = false;
+    machine->pinged = false;
+    machine->console_past = machine->console.size;
+    buffer_deinit(&machine->panic_text);
 }
 
 /* Before the guest has been talked to, what its console shows counts once the console falls silent over it. */
@@ -130,16 +187,15 @@ char *machine_likely_reason(const struct machine *machine) {
     return boot_console_guess(this_boot(machine), machine->qmp.qga_opened > 0);
 }
 
-void machine_judge_console(struct machine *machine, const char *data, size_t size) {
-    if (data && size > 0 && !machine->ended)
-        judge_boot_console(machine);
-    if (machine->panic_suspected || machine->ended || (machine->qga_fd >= 0 && !machine_is_up(machine)))
-        return;
-    /* The mark may be cut by the end of a read: the tail is searched from a mark's length before the new bytes. */
-    size_t back = size + strlen(PANIC_MARK);
+/* Whether a mark stands in the console's last `size` bytes; it may have been begun before them. */
+static bool has_come(const struct machine *machine, const char *mark, size_t size) {
+    size_t back = size + strlen(mark) - 1;
     const char *from = machine->console.data + (machine->console.size > back ? machine->console.size - back : 0);
-    if (!data || !memmem(from, strlen(from), PANIC_MARK, strlen(PANIC_MARK)))
-        return;
+
+    return strstr(from, mark) != NULL;
+}
+
+static void suspect_panic(struct machine *machine) {
     log_debug("a panic stands on the console");
     machine->panic_suspected = true;
     if (!machine_is_up(machine))
@@ -148,10 +204,34 @@ void machine_judge_console(struct machine *machine, const char *data, size_t siz
         ping(machine, panic_grace(machine));
 }
 
+/* A guest that is up and starts a kernel has left its agent behind. Anyone can write such a line, so it is asked. */
+static void suspect_kexec(struct machine *machine) {
+    log_debug("the start of another kernel stands on the console");
+    machine->kexec_suspected = true;
+    ping(machine, panic_grace(machine));
+}
+
+void machine_judge_console(struct machine *machine, const char *data, size_t size) {
+    if (!data || size == 0 || machine->ended)
+        return;
+    judge_boot_console(machine);
+    if (machine->qga_fd >= 0 && !machine_is_up(machine))
+        return;
+    if (!machine->panic_suspected && has_come(machine, PANIC_MARK, size))
+        suspect_panic(machine);
+    if (machine->panic_suspected)
+        keep_panic(machine, size);
+    if (machine->panic_suspected && machine_is_up(machine) && has_come(machine, PANIC_END_MARK, size))
+        machine->pong_due = deadline_earlier(machine->pong_due, deadline_in(PANIC_GRACE_KVM));
+    if (machine_is_up(machine) && !machine->panic_suspected && !machine->kexec_suspected &&
+        (has_come(machine, KEXEC_MARK, size) || has_come(machine, BANNER_MARK, size)))
+        suspect_kexec(machine);
+}
+
 /* Our agent's end of its port: closed for good, unless the guest goes down, which may take it some time. */
 static void judge_port(struct machine *machine) {
     if (machine->qmp.agent_closed && machine->port_due == DEADLINE_NONE && machine->agent.state != AGENT_SILENT)
-        machine->port_due = deadline_in(AGENT_GRACE);
+        machine->port_due = deadline_in(machine->accel == ACCEL_KVM ? AGENT_GRACE_KVM : AGENT_GRACE_TCG);
     else if (!machine->qmp.agent_closed && machine->agent_fd >= 0)
         machine->port_due = DEADLINE_NONE;
 }
@@ -164,8 +244,7 @@ static void judge_reset(struct machine *machine) {
     if (machine->doomed && strstr(this_boot(machine), PANIC_MARK))
         end_by_panic(machine);
     else if (machine_is_up(machine))
-        machine_end(machine, VERDICT_LOST, 0, "the guest rebooted %s",
-                    machine->stage == STAGE_COMMAND ? "during the command" : "while it was being set up");
+        machine_end(machine, VERDICT_LOST, 0, "the guest rebooted %s", during(machine));
     machine->doomed = false;
     machine->doom_due = DEADLINE_NONE;
     buffer_append_string(&machine->console, "\n" REBOOT_MARK "\n");
@@ -194,12 +273,63 @@ void machine_judge_qmp(struct machine *machine) {
     }
 }
 
-void machine_judge_silence(struct machine *machine) {
-    uint64_t patience = machine->accel == ACCEL_KVM ? LOST_AFTER_KVM : LOST_AFTER_TCG;
+/*
+ * Whether QEMU itself still runs, which an emulated guest's silence does not tell. While a command of ours is under way
+ * it may be busy, and whoever waits for that has a deadline.
+ */
+static void judge_heartbeat(struct machine *machine) {
+    struct qmp *qmp = &machine->qmp;
 
-    if (machine->ended || machine->qemu_gone)
-        return;
-    if (machine->closing)
+    if (machine->qmp_fd < 0 || qmp_is_busy(qmp)) {
+        machine->beat_due = machine->beat_lost = DEADLINE_NONE;
+    } else if (qmp->greeted && qmp->beats_back == qmp->beats) {
+        machine->beat_lost = DEADLINE_NONE;
+        if (machine->beat_due == DEADLINE_NONE)
+            machine->beat_due = deadline_in(BEAT_EVERY);
+        if (!deadline_passed(machine->beat_due))
+            return;
+        qmp_beat(qmp, &machine->qmp_out);
+        machine->beat_due = DEADLINE_NONE;
+        machine->beat_lost = deadline_in(BEAT_PATIENCE);
+    } else if (machine->beat_lost == DEADLINE_NONE) {
+        machine->beat_lost = deadline_in(qmp->greeted ? BEAT_PATIENCE : GREETING_PATIENCE);
+    } else if (deadline_passed(machine->beat_lost)) {
+        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0,
+                    "QEMU no longer answers: no %s in %llu s", qmp->greeted ? "reply to QMP" : "greeting by QMP",
+                    (unsigned long long)((qmp->greeted ? BEAT_PATIENCE : GREETING_PATIENCE) / NSEC_PER_SEC));
+    }
+}
+
+/* A ping that was not answered in time. */
+static void judge_missing_pong(struct machine *machine) {
+    uint64_t patience = machine_lost_after(machine);
+
+    if (machine->panic_suspected && !machine->pinged && machine_is_up(machine) && machine->pongs_seen != UINT64_MAX) {
+        /* It was suspected before the hello, which has come since: the guest is asked. */
+        machine->pong_due = DEADLINE_NONE;
+        ping(machine, panic_grace(machine));
+    } else if (machine->panic_suspected) {
+        end_by_panic(machine);
+    } else if (machine->kexec_suspected) {
+        end_by_kexec(machine);
+    } else {
+        machine_end(machine, VERDICT_LOST, 0, "the guest no longer answers: no reply to a ping in %.10g s",
+                    (double)patience / (double)NSEC_PER_SEC);
+    }
+}
+
+static const char *closed_port(const struct machine *machine) {
+    if (!machine->qmp.agent_closed)
+        return "the agent's port was closed, though QEMU goes on";
+    if (machine->qga_fd >= 0)
+        return "vmtest's agent in the guest has ended, though the guest goes on";
+    /* The end of PID 1 would be a panic. */
+    return "the guest has closed the agent's port, though it goes on: it may have started another kernel (kexec) "
+           "without a word";
+}
+
+void machine_judge_silence(struct machine *machine) {
+    if (machine->ended || machine->qemu_gone || machine->closing)
         return;
     if (machine_is_up(machine))
         machine->doom_due = DEADLINE_NONE;
@@ -210,37 +340,30 @@ void machine_judge_silence(struct machine *machine) {
     if (deadline_passed(machine->port_due)) {
         if (machine->panic_suspected)
             end_by_panic(machine);
-        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0,
-                    machine->qmp.agent_closed ? "vmtest's agent in the guest has ended, though the guest goes on"
-                                              : "the agent's port was closed, though QEMU goes on");
+        else if (machine->kexec_suspected)
+            end_by_kexec(machine);
+        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0, "%s", closed_port(machine));
         return;
     }
-    if (machine->agent.heard && machine->agent.state != AGENT_SILENT)
+    if (machine->agent.heard && machine->agent.state != AGENT_SILENT) {
         machine->ping_due = deadline_in(PING_EVERY);
+        /* Output is a sign of life too: the answer may stand behind much of it. */
+        if (machine->pinged && !machine->panic_suspected && !machine->kexec_suspected)
+            machine->pong_due = DEADLINE_NONE;
+    }
     machine->agent.heard = false;
 
     if (machine->pong_due != DEADLINE_NONE && machine->pongs_seen != UINT64_MAX &&
-        answers(machine) > machine->pongs_seen) {
-        machine->pong_due = DEADLINE_NONE;
-        machine->panic_suspected = false;
-        machine->pinged = false;
-    }
+        answers(machine) > machine->pongs_seen)
+        dispel(machine);
     if (deadline_passed(machine->pong_due)) {
-        if (machine->panic_suspected && !machine->pinged && machine_is_up(machine) &&
-            machine->pongs_seen != UINT64_MAX) {
-            /* It was suspected before the hello, which has come since: the guest is asked. */
-            machine->pong_due = DEADLINE_NONE;
-            ping(machine, panic_grace(machine));
-        } else if (machine->panic_suspected)
-            end_by_panic(machine);
-        else
-            machine_end(machine, VERDICT_LOST, 0, "the guest no longer answers: no reply to a ping in %llu s",
-                        (unsigned long long)(patience / NSEC_PER_SEC));
+        judge_missing_pong(machine);
     } else if (deadline_passed(machine->ping_due)) {
         machine->ping_due = deadline_in(PING_EVERY);
         if (machine->pong_due == DEADLINE_NONE)
-            ping(machine, patience);
+            ping(machine, machine_lost_after(machine));
     }
+    judge_heartbeat(machine);
 }
 
 /* The last TAIL_LINES lines of a text. */

@@ -74,6 +74,8 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .doom_due = DEADLINE_NONE,
         .ping_due = DEADLINE_NONE,
         .pong_due = DEADLINE_NONE,
+        .beat_due = DEADLINE_NONE,
+        .beat_lost = DEADLINE_NONE,
         .agent.output = on_output,
     };
     machine->agent.context = machine;
@@ -94,6 +96,7 @@ void machine_deinit(struct machine *machine) {
     buffer_deinit(&machine->console);
     buffer_deinit(&machine->output);
     findings_deinit(&machine->findings);
+    buffer_deinit(&machine->panic_text);
     free(machine->console_kept);
     free(machine->tasks);
     buffer_deinit(&machine->queue);
@@ -113,6 +116,7 @@ void machine_reset(struct machine *machine) {
     machine->stage = old.stage;
     machine->stage_start = old.stage_start;
     machine->accel = old.accel;
+    machine->lost_after = old.lost_after;
     machine->writes_image = old.writes_image;
     old.queue = (struct buffer){0};
     old.input = (struct buffer){0};
@@ -275,7 +279,10 @@ static void on_console(struct machine *machine, char *data) {
     machine->console_bytes += (size_t)got;
     if (!machine->closing)
         findings_feed(&machine->findings, data, (size_t)got);
+    size_t whole = machine->console.size + (size_t)got;
     append_tail(&machine->console, data, (size_t)got, CONSOLE_KEPT);
+    size_t gone = whole - machine->console.size;
+    machine->console_past -= gone < machine->console_past ? gone : machine->console_past;
     if (got > 0)
         machine_emit(machine, &(struct event){.type = EVENT_CONSOLE, .data = data, .size = (size_t)got});
     machine_judge_console(machine, data, (size_t)got);
@@ -428,6 +435,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
 
         take_records(machine);
         wake = deadline_earlier(wake, deadline_earlier(machine->port_due, machine->doom_due));
+        wake = deadline_earlier(wake, deadline_earlier(machine->beat_due, machine->beat_lost));
         grant_credit(machine);
         if (machine->agent_fd >= 0 && machine->agent.out.size)
             write_some(machine->agent_fd, &machine->agent.out);

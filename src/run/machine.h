@@ -45,9 +45,11 @@ struct machine {
     struct findings findings;  /* what the guest's kernel reported on it */
     uint64_t console_bytes;    /* how much has come of it */
     uint64_t console_heard;    /* how much of that somebody who waits for more has seen */
+    struct buffer panic_text;  /* of the console, around the panic that stands there */
     char *console_kept;        /* its tail from before the tasks were shown, or NULL */
     char *tasks;               /* what the guest's tasks are at (run/tasks.h), or NULL */
     struct buffer output;      /* the last bytes of what the command wrote, both streams */
+    size_t console_past;       /* how much of it is of no interest any more to who looks for a panic */
     struct buffer queue;       /* records for the supervisor */
     size_t queue_sent;         /* how much of it has gone */
     struct buffer input;       /* records from the supervisor */
@@ -69,11 +71,17 @@ struct machine {
     char *reason;
 
     /* Liveness: a ping that has no answer yet, and what to make of it. */
+    uint64_t lost_after; /* how long that may be; 0: the default for the acceleration in use */
     deadline_t ping_due;
     deadline_t pong_due; /* DEADLINE_NONE: no ping is under way */
     uint64_t pongs_seen;
     bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
+    bool kexec_suspected; /* another kernel's start stands on the console; the same */
     bool pinged;          /* `pong_due` is about a ping that was sent */
+
+    /* The same of QEMU itself: one of the two is set while it runs, unless a command of ours is under way. */
+    deadline_t beat_due;  /* when it is to be asked */
+    deadline_t beat_lost; /* when its answer, or its greeting, has not come in time */
 
     /* An image's boot: what its console or firmware shows means that it will not come up, unless it goes on. */
     bool doomed;
@@ -108,6 +116,9 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
  * what decides the verdict.
  */
 void machine_drain_console(struct machine *machine);
+
+/* How long the guest may leave a question unanswered, in nanoseconds. */
+uint64_t machine_lost_after(const struct machine *machine);
 
 /* Whether the guest has been talked to: an agent of either kind has answered. */
 bool machine_is_up(const struct machine *machine);

@@ -62,9 +62,12 @@ static int unpack_cached(const struct kernel *kernel, const char *cache, int *re
     _cleanup_free_ char *key = kernel_content_key(kernel);
     _cleanup_free_ char *path = cache ? xasprintf("%s/kernels/%s.vmlinux", cache, key) : NULL;
     _cleanup_free_ char *marker = cache ? xasprintf("%s/kernels/%s.nopvh", cache, key) : NULL;
+    _cleanup_free_ char *directory = path ? path_parent(path) : NULL;
     _cleanup_buffer_ struct buffer vmlinux = {0};
     int r;
 
+    if (directory)
+        file_sweep(directory);
     if (path && path_exists(path)) {
         if (is_whole(path))
             return open_kernel(path, ret_fd, ret_error);

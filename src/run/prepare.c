@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "qemu/process.h"
 #include "run/confinement.h"
+#include "run/scratch.h"
 
 /* Where the agent looks for a shell (agent/command.c), in its order. */
 static const char *const shells[] = {
@@ -126,6 +127,7 @@ int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *c
         return error_new(ret_error, ENOTSUP, "%s: architecture '%s' is not built in", target_where(target, KEY_ARCH),
                          target->arch);
 
+    scratch_sweep();
     if (target->kernel)
         r = check_rootfs(target, ret_error);
     if (r == 0)

@@ -60,6 +60,10 @@ static void sweep(const char *path) {
     }
 }
 
+void scratch_sweep(void) {
+    sweep(parent_directory());
+}
+
 int scratch_make(struct scratch *ret_scratch, struct error **ret_error) {
     const char *parent = parent_directory();
 

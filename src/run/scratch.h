@@ -13,7 +13,9 @@ struct scratch {
     int lock_fd; /* of the directory itself */
 };
 
-/* Start with {.lock_fd = -1}. */
+/* Removes what killed runs have left behind. */
+void scratch_sweep(void);
+/* As that first. Start with {.lock_fd = -1}. */
 int scratch_make(struct scratch *ret_scratch, struct error **ret_error) _must_check_;
 /* Removes the directory and the files in it. */
 void scratch_remove(struct scratch *scratch);

@@ -191,7 +191,8 @@ void supervisor_free(struct supervisor *supervisor) {
     terminal_restore(supervisor);
     (void)fd_close(supervisor->signal_fd);
     (void)fd_close(supervisor->channel);
-    (void)sigprocmask(SIG_SETMASK, &supervisor->old_mask, NULL);
+    if (!supervisor->cancelled) /* one more of the signals that cancelled it must not change the exit status */
+        (void)sigprocmask(SIG_SETMASK, &supervisor->old_mask, NULL);
     buffer_deinit(&supervisor->in);
     buffer_deinit(&supervisor->out);
     strv_deinit(&supervisor->notices);

@@ -74,6 +74,7 @@ static void stage_prepare(struct worker *worker) {
     if (r < 0)
         end_by_error(machine, error);
     machine->accel = worker->preparation.accel;
+    machine->lost_after = worker->target->lost_after;
     if (!machine->ended && deadline_passed(machine->run_deadline))
         limits_end(machine, "the run", 0, "run_timeout", NULL);
 }

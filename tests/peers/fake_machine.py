@@ -83,7 +83,10 @@ class Qmp:
     def __init__(self, sock):
         self.sock = sock
         self.lock = threading.Lock()
-        self.commands = {"getfd": self.getfd, "chardev-send-break": self.send_break}
+        self.commands = {"getfd": self.getfd, "chardev-send-break": self.send_break,
+                         "query-status": self.query_status}
+        self.beats = 0
+        self.answer_beats = True
         self.passed = []
         self.descriptors = {}
 
@@ -101,6 +104,12 @@ class Qmp:
     def event(self, name, data="{}"):
         data = data if isinstance(data, str) else json.dumps(data)
         self.send('{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "%s", "data": %s}\r\n' % (name, data))
+
+    def query_status(self, _):
+        """vmtest's question whether QEMU is alive."""
+        self.beats += 1
+        note("beats", self.beats)
+        return {"status": "running", "singlestep": False, "running": True} if self.answer_beats else SILENCE
 
     def getfd(self, arguments):
         """The descriptor that came with the command."""
@@ -178,6 +187,7 @@ class Fake:
         self.credit = 0
         self.sent = 0
         self.signals = []
+        self.cookies = []
         self.command = []
         self.environment = {}
         self.flags = 0
@@ -226,6 +236,7 @@ class Fake:
         if kind == PING:
             cookie = reader.number("Q")
             reader.done()
+            self.cookies.append(cookie)
             if self.answer_pings:
                 self.send(frame(PONG, struct.pack("<Q", cookie)))
             note("pinged")

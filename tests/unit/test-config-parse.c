@@ -44,6 +44,7 @@ static void every_key_reaches_its_field(void **state) {
                                                    "run_timeout = 90\n"
                                                    "fail_on = ['warn', 'oops']\n"
                                                    "dump = true\n"
+                                                   "lost_after = '90s'\n"
                                                    "env_pass = ['CI_*', 'TERM']\n"
                                                    "sandbox = false\n"
                                                    "[target.vm]\n"
@@ -74,6 +75,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_true(target->run_timeout == UINT64_C(90000000000));
     assert_int_equal(target->fail_on, FINDING_BIT(FINDING_OOPS) | FINDING_BIT(FINDING_WARN));
     assert_true(target->dump);
+    assert_true(target->lost_after == UINT64_C(90000000000));
     assert_false(target->sandbox);
     assert_int_equal(target->env_pass.count, 2);
     assert_string_equal(target->env_pass.items[0], "CI_*");
@@ -84,7 +86,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_string_equal(target->extra_args.items[1], "x");
     assert_string_equal(target->share, "/dir");
     assert_string_equal(target->where[KEY_KERNEL], "f.toml:3:10");
-    assert_string_equal(target->where[KEY_VM_MEMORY], "f.toml:23:10");
+    assert_string_equal(target->where[KEY_VM_MEMORY], "f.toml:24:10");
     assert_null(target->where[KEY_IMAGE]);
 
     /* A directory comes before what is mounted in it. */
@@ -95,7 +97,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_string_equal(target->mounts[1].guest_path, "/mnt/b/c");
     assert_string_equal(target->mounts[1].host_path, "/dir/data");
     assert_true(target->mounts[1].writable);
-    assert_string_equal(target->mounts[1].where, "f.toml:26:1");
+    assert_string_equal(target->mounts[1].where, "f.toml:27:1");
 }
 
 static void every_way_to_write_a_table_works(void **state) {

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -38,6 +39,36 @@ static unsigned count_entries(const char *directory) {
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
         n += entry->d_name[0] != '.';
     return n;
+}
+
+static void what_a_killed_writer_left_is_swept_and_what_is_being_written_stays(void **state) {
+    _cleanup_free_ char *left = xasprintf("%s/kernel.abc123.new", (char *)*state);
+    _cleanup_free_ char *written = xasprintf("%s/kernel.def456.new", (char *)*state);
+    _cleanup_free_ char *whole = xasprintf("%s/kernel", (char *)*state);
+    _cleanup_close_ int left_fd = creat(left, 0600);
+    _cleanup_close_ int written_fd = creat(written, 0600);
+
+    assert_true(left_fd >= 0 && written_fd >= 0);
+    assert_int_equal(flock(written_fd, LOCK_EX), 0);
+    assert_int_equal(file_write_atomically(whole, "x", 1, 0600, NULL), 0);
+    file_sweep(*state);
+    assert_false(path_exists(left));
+    assert_true(path_exists(written));
+    assert_true(path_exists(whole));
+    assert_int_equal(flock(written_fd, LOCK_UN), 0);
+    file_sweep(*state);
+    assert_int_equal(count_entries(*state), 1);
+}
+
+static void a_new_file_has_the_mode_that_the_umask_leaves(void **state) {
+    _cleanup_free_ char *path = xasprintf("%s/file", (char *)*state);
+    struct stat status;
+    mode_t mask = umask(027);
+
+    assert_int_equal(file_write_atomically(path, "x", 1, 0644, NULL), 0);
+    (void)umask(mask);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0640);
 }
 
 static void paths_are_taken_from_a_directory(void **state) {
@@ -288,6 +319,8 @@ int main(void) {
         in_directory(an_old_file_is_replaced_at_once),
         in_directory(a_write_that_fails_leaves_the_old_file_and_nothing_else),
         in_directory(a_directory_is_not_replaced_by_a_file),
+        in_directory(what_a_killed_writer_left_is_swept_and_what_is_being_written_stays),
+        in_directory(a_new_file_has_the_mode_that_the_umask_leaves),
         cmocka_unit_test(a_memory_file_holds_the_bytes_from_its_start),
         cmocka_unit_test(a_descriptor_is_closed_and_forgotten),
         in_directory(things_that_are_there_are_found),

@@ -2,7 +2,9 @@
 /* The index that is built for modules without one, read back by libkmod itself. */
 #include "test-modules-fixture.h"
 
+#include <fcntl.h>
 #include <libkmod.h>
+#include <sys/file.h>
 
 #include "initramfs/index-trie.h"
 #include "initramfs/index.h"
@@ -227,12 +229,34 @@ static void test_trie_keeps_keys_that_begin_alike_apart(void **state) {
     (void)kmod_unref(kmod);
 }
 
+static void test_what_killed_runs_left_is_swept_and_what_is_being_built_stays(void **state) {
+    struct fixture *fixture = *state;
+    _cleanup_free_ char *alive = xasprintf("%s/modules/building-alive", fixture->cache);
+    _cleanup_free_ char *dead_top = xasprintf("%s/modules/building-dead", fixture->cache);
+    _cleanup_free_ char *private_top = xasprintf("%s/vmtest-modules-dead", fixture->root);
+    bool temporary;
+    fixture_text(dead_top, "index/modules.dep", "x");
+    fixture_text(alive, "index/modules.dep", "x");
+    fixture_text(private_top, "view/x", "x");
+    _cleanup_close_ int lock = open(alive, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    assert_int_equal(setenv("TMPDIR", fixture->root, 1), 0);
+    _cleanup_free_ char *index = build(fixture, false, fixture->cache, &temporary);
+    assert_int_equal(unsetenv("TMPDIR"), 0);
+    assert_false(path_exists(dead_top));
+    assert_false(path_exists(private_top));
+    assert_true(path_exists(alive));
+    assert_true(index_exists(index));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_libkmod_finds_aliases_symbols_and_built_ins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_files_are_as_modprobe_reads_them, setup, teardown),
         cmocka_unit_test_setup_teardown(test_index_is_built_once_and_again_after_a_change, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_a_cache_the_index_is_private, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_killed_runs_left_is_swept_and_what_is_being_built_stays, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_module_in_updates_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unreadable_and_circular_modules_do_no_harm, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_tree_has_the_modules_of_its_order_file, setup, teardown),

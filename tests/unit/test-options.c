@@ -95,11 +95,12 @@ static void every_option_reaches_its_field(void **state) {
     assert_string_equal(options.memory, "1G");
     assert_int_equal(options.num_cpus, 3);
 
-    _cleanup_options_ struct options more =
-        parse_good("-k K --boot-timeout 90s --timeout 5m --kill-after 2s --no-sandbox --format json --strict -f x cmd");
+    _cleanup_options_ struct options more = parse_good("-k K --boot-timeout 90s --timeout 5m --kill-after 2s "
+                                                       "--lost-after 3s --no-sandbox --format json --strict -f x cmd");
     assert_int_equal(more.boot_timeout, 90 * NSEC_PER_SEC);
     assert_int_equal(more.timeout, 300 * NSEC_PER_SEC);
     assert_int_equal(more.kill_after, 2 * NSEC_PER_SEC);
+    assert_int_equal(more.lost_after, 3 * NSEC_PER_SEC);
     assert_true(more.no_sandbox);
     assert_int_equal(more.format, FORMAT_JSON);
     assert_true(more.strict);

@@ -265,6 +265,28 @@ static void the_last_state_of_a_migration_counts(void **state) {
     qmp_deinit(&qmp);
 }
 
+static void the_question_whether_qemu_is_alive_disturbs_no_command(void **state) {
+    struct qmp qmp = {0};
+    _cleanup_buffer_ struct buffer out = {0};
+
+    assert_false(qmp_is_busy(&qmp));
+    qmp_execute(&qmp, &out, "stop", NULL);
+    qmp_beat(&qmp, &out);
+    assert_true(qmp_is_busy(&qmp));
+    assert_non_null(strstr(out.data, "\n{\"execute\":\"query-status\""));
+    feed(&qmp, "{\"return\": {\"status\": \"running\"}, \"id\": \"alive\"}\n");
+    assert_int_equal(qmp.beats_back, qmp.beats);
+    assert_true(qmp_is_busy(&qmp));
+    feed(&qmp, "{\"return\": {}, \"id\": 1}\n");
+    assert_false(qmp_is_busy(&qmp));
+    qmp_beat(&qmp, &out);
+    assert_int_not_equal(qmp.beats_back, qmp.beats);
+    feed(&qmp, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, \"id\": \"alive\"}\n");
+    assert_int_equal(qmp.beats_back, qmp.beats);
+    assert_null(qmp.failure);
+    qmp_deinit(&qmp);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_greeting_tells_the_version),
@@ -284,6 +306,7 @@ int main(void) {
         cmocka_unit_test(reboots_of_the_guest_are_counted),
         cmocka_unit_test(the_first_error_of_a_disk_is_kept),
         cmocka_unit_test(the_last_state_of_a_migration_counts),
+        cmocka_unit_test(the_question_whether_qemu_is_alive_disturbs_no_command),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,7 @@ static void a_new_target_has_the_defaults(void **state) {
     assert_true(target->memory == UINT64_C(4) << 30);
     assert_string_equal(target->memory_text, "4G");
     assert_true(target->boot_timeout == 0 && target->timeout == 0);
-    assert_true(target->kill_after == UINT64_C(5000000000) && target->sandbox);
+    assert_true(target->kill_after == UINT64_C(5000000000) && target->lost_after == 0 && target->sandbox);
     target_free(NULL);
 }
 

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can spoil a run from outside and is too rare, too slow or too dangerous to be done to a real machine."""
+import glob
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import FAKE, HERE, children, wait_until
+
+
+# A QEMU that hangs.
+
+@pytest.mark.parametrize("scenario, verdict, stage", [
+    ("qmp_falls_silent_in_the_boot", "error", "boot"),
+    ("qmp_falls_silent_during_the_command", "lost", "command"),
+])
+def test_a_qemu_that_answers_qmp_no_more_is_given_up_in_bounded_time(bench, fast_clock, scenario, verdict, stage):
+    fast_clock(10)
+    finished = bench.run_json(scenario).expect(69, verdict, "QEMU no longer answers: no reply to QMP in 30 s")
+    assert finished["stage"] == stage
+    assert int(bench.note("beats")) == 1
+
+
+def test_a_qemu_that_never_greets_is_an_error_in_bounded_time(bench, fast_clock):
+    fast_clock(20)
+    bench.run_json("qmp_hangs_before_it_greets").expect(69, "error", "QEMU no longer answers: no greeting by QMP")
+
+
+def test_a_qemu_that_is_stopped_is_given_up_in_bounded_time(bench, fast_clock):
+    fast_clock(10)
+    process = bench.start("as_told", command=("hang",), json_format=True)
+    qemu = int(bench.wait_for_note("hanging", process))
+    os.kill(qemu, signal.SIGSTOP)
+    bench.finish(process).expect(69, "lost", "QEMU no longer answers: no reply to QMP in 30 s")
+
+
+@pytest.mark.parametrize("scenario", ["qmp_answers_late", "qmp_answers_with_errors"])
+def test_a_qemu_that_answers_somehow_is_alive(bench, fast_clock, scenario):
+    fast_clock(10)
+    bench.run_json(scenario).expect(0, "pass")
+    assert int(bench.note("beats")) >= 3
+
+
+# A guest that hangs.
+
+def test_lost_after_is_how_long_a_guest_may_leave_a_ping_unanswered(bench):
+    bench.run_json("guest_locks_up", "--lost-after", "2s", "--accel", "tcg").expect(
+        69, "lost", "the guest no longer answers: no reply to a ping in 2 s")
+
+
+def test_what_a_guest_wrote_before_it_locked_up_arrives(bench, fast_clock):
+    fast_clock(5)
+    result = bench.run_json("guest_locks_up", "--lost-after", "2s")
+    result.expect(69, "lost", "no reply to a ping")
+    assert result.output("stdout") == b"".join(b"line %d\n" % i for i in range(20000))
+
+
+def test_output_is_a_sign_of_life(bench, fast_clock):
+    """The answer to the ping comes late, behind output that never ceases."""
+    fast_clock(10)
+    bench.run_json("guest_writes_and_answers_late", "--lost-after", "20s").expect(0, "pass")
+    assert bench.note("pinged") is not None
+
+
+def test_an_answer_to_an_older_ping_does_not_dispel_a_panic(bench, fast_clock):
+    fast_clock(10)
+    bench.run_json("panic_behind_an_answer", timeout=40).expect(69, "panic", "Attempted to kill init!")
+
+
+def test_the_panic_is_told_by_its_own_line_not_by_one_that_somebody_wrote_before(bench):
+    bench.run_json("panic_after_a_line_that_reads_like_one", timeout=40).expect(69, "panic", "sysrq triggered crash")
+
+
+# Another kernel.
+
+@pytest.mark.parametrize("line", ["kexec_core: Starting new kernel", "Linux version 6.1.0-99-amd64 (gcc) #1"])
+def test_a_guest_that_starts_another_kernel_is_lost_and_it_is_said_so(bench, line):
+    bench.plan(line=line)
+    bench.run_json("kexec", timeout=40).expect(69, "lost", "the guest started another kernel (kexec)")
+
+
+@pytest.mark.parametrize("line", ["kexec_core: Starting new kernel", "Linux version 6.1.0-99-amd64 (gcc) #1"])
+def test_a_line_that_only_reads_like_another_kernels_start_is_none(bench, line):
+    bench.plan(line=line)
+    bench.run_json("kexec_is_only_a_line", timeout=40).expect(0, "pass")
+
+
+# Time that is up.
+
+@pytest.mark.parametrize("scenario", ["qemu_dies_on_sigterm", "garbage_on_sigterm"])
+def test_a_timeout_outranks_what_gets_lost_behind_it(bench, scenario):
+    bench.run_json(scenario, "--timeout", "1", "--kill-after", "1h").expect(124, "timeout", "longer than 1 s")
