@@ -18,6 +18,10 @@ static bool has_exited(const struct machine *machine) {
     return machine->agent.state == AGENT_EXITED || machine->agent.state == AGENT_FAILED;
 }
 
+static bool has_exited_or_gone(const struct machine *machine) {
+    return has_exited(machine) || machine->qemu_gone || machine->qmp.agent_closed;
+}
+
 static bool is_synced(const struct machine *machine) {
     return machine->agent.state == AGENT_SYNCED || machine->qemu_gone;
 }
@@ -72,11 +76,11 @@ static void end_by_timeout(struct machine *machine, const struct target *target)
     machine_begin_closing(machine);
     tasks_ask(machine);
     agent_client_signal(&machine->agent, SIGTERM);
-    if (!machine_wait(machine, has_exited, deadline_in(target->kill_after)) && !machine->ended) {
+    if (!machine_wait(machine, has_exited_or_gone, deadline_in(target->kill_after)) && !machine->ended) {
         agent_client_signal(&machine->agent, SIGKILL);
-        (void)machine_wait(machine, has_exited, deadline_in(LAST_WORDS));
+        (void)machine_wait(machine, has_exited_or_gone, deadline_in(LAST_WORDS));
     }
-    if (!machine->ended && machine->agent.state == AGENT_EXITED) {
+    if (!machine->ended && !machine->qemu_gone && machine->agent.state == AGENT_EXITED) {
         agent_client_sync(&machine->agent);
         (void)machine_wait(machine, is_synced, deadline_in(LAST_WORDS));
     }
