@@ -62,14 +62,21 @@ static void keep_panic(struct machine *machine, size_t size) {
         buffer_append(&machine->panic_text, machine->console.data + machine->console.size - wanted, wanted);
 }
 
-static void end_by_panic(struct machine *machine) {
-    const char *console = machine->console.data ? machine->console.data + machine->console_past : "";
-    const char *text = machine->panic_text.size > 0 ? machine->panic_text.data : console;
-    _cleanup_free_ char *line = panic_describe(text);
-    const char *words = line ? NULL : strstr(text, PANIC_MARK);
+/* What a text tells of a panic, at least its words. Caller frees; NULL: nothing. */
+static char *describe_panic(const char *text) {
+    char *line = text ? panic_describe(text) : NULL;
+    const char *words = line || !text ? NULL : strstr(text, PANIC_MARK);
 
-    if (words)
-        line = xstrndup(words, strcspn(words, "\r\n"));
+    return words ? xstrndup(words, strcspn(words, "\r\n")) : line;
+}
+
+static void end_by_panic(struct machine *machine) {
+    _cleanup_free_ char *line =
+        describe_panic(machine->console.data ? machine->console.data + machine->console_past : NULL);
+
+    /* One that somebody seemed to disprove at first: another processor may answer while one panics. */
+    if (!line)
+        line = describe_panic(machine->panic_text.data);
     machine_end(machine, VERDICT_PANIC, 0, "the guest kernel panicked: %s", line ? line : "no message on the console");
 }
 
@@ -162,7 +169,6 @@ static void dispel(struct machine *machine) {
     machine->kexec_suspected = false;
     machine->pinged = false;
     machine->console_past = machine->console.size;
-    buffer_deinit(&machine->panic_text);
 }
 
 /* Before the guest has been talked to, what its console shows counts once the console falls silent over it. */
@@ -197,6 +203,7 @@ static bool has_come(const struct machine *machine, const char *mark, size_t siz
 
 static void suspect_panic(struct machine *machine) {
     log_debug("a panic stands on the console");
+    buffer_deinit(&machine->panic_text);
     machine->panic_suspected = true;
     if (!machine_is_up(machine))
         machine->pong_due = deadline_in(PANIC_GRACE_BOOT);

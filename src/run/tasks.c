@@ -9,6 +9,9 @@
 /* For all of it. A healthy guest begins at once; an emulated one writes some 100 kB a second to its console. */
 #define PATIENCE_KVM (10 * NSEC_PER_SEC)
 #define PATIENCE_TCG (30 * NSEC_PER_SEC)
+/* For the console alone: a guest that has not come up may not listen there. */
+#define CONSOLE_PATIENCE_KVM (4 * NSEC_PER_SEC)
+#define CONSOLE_PATIENCE_TCG (10 * NSEC_PER_SEC)
 /* The parts of it after which an agent, or a console, that says nothing is given up. */
 #define AGENT_PART 2
 #define KEY_PART 4
@@ -65,7 +68,10 @@ static bool has_spoken(const struct machine *machine) {
     return machine->console_bytes > machine->console_heard || machine->qemu_gone;
 }
 
-static void press_keys(struct machine *machine, uint64_t patience, deadline_t limit) {
+static void press_keys(struct machine *machine, deadline_t limit) {
+    uint64_t patience = machine->accel == ACCEL_KVM ? CONSOLE_PATIENCE_KVM : CONSOLE_PATIENCE_TCG;
+
+    limit = deadline_earlier(limit, deadline_in(patience));
     for (size_t i = 0; i < sizeof(keys) && !machine->qemu_gone && machine->console_fd >= 0; i++) {
         if (!qmp_call_ready(machine, limit) ||
             !qmp_call(machine, "chardev-send-break", json_pack("{s:s}", "id", "console"), limit) ||
@@ -99,7 +105,7 @@ static char *ask(struct machine *machine) {
     if (machine->qemu_gone)
         return xstrdup("");
     if (!ask_agent(machine, patience, limit) && !strstr(console_since(machine, start), MARK))
-        press_keys(machine, patience, limit);
+        press_keys(machine, limit);
 
     text = console_since(machine, start);
     blocked = strstr(text, MARK_BLOCKED);

@@ -482,6 +482,28 @@ def panic_with_pvpanic(fake):
 
 
 @scenario
+def panic_while_the_agent_still_answers(fake):
+    """Another processor runs the agent until all of them are stopped; only then the panic is reported."""
+    fake.run()
+    fake.console.sendall(PANIC)
+    while not is_told("pinged"):
+        fake.listen(0.1)
+    fake.listen(0.5)
+    fake.console.sendall(b"[    4.3] more of it\r\n")
+    fake.qmp.event("GUEST_PANICKED", '{"action": "pause"}')
+    hang()
+
+
+@scenario
+def panic_that_goes_on_printing(fake):
+    """More than is kept of a console stands behind the panic's line."""
+    fake.run()
+    fake.answer_pings = False
+    fake.console.sendall(PANIC + b"[    4.3] and on and on and on and on\r\n" * 20000)
+    hang()
+
+
+@scenario
 def panic_without_pvpanic(fake):
     """The agent answers no more; the console goes on for ever."""
     fake.run()

@@ -14,6 +14,14 @@ def test_a_panic_on_the_console_counts_once_the_agent_is_silent(bench):
         69, "panic", "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100")
 
 
+def test_a_panic_that_an_answer_seems_to_disprove_keeps_its_line(bench):
+    bench.run_json("panic_while_the_agent_still_answers", timeout=60).expect(69, "panic", "Attempted to kill init!")
+
+
+def test_a_panic_whose_line_is_driven_away_keeps_it(bench):
+    bench.run_json("panic_that_goes_on_printing", timeout=60).expect(69, "panic", "Attempted to kill init!")
+
+
 def test_a_panic_before_hello_is_told_long_before_the_boot_times_out(bench):
     finished = bench.run_json("panic_before_hello", "--boot-timeout", "100", timeout=30).expect(
         69, "panic", "Attempted to kill init!")

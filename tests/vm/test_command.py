@@ -123,7 +123,7 @@ class TestBootTimeout:
 
     def test_a_boot_that_takes_too_long_ends_with_124(self, result):
         assert result.status == 124, str(result)
-        assert result.seconds < 10, str(result)
+        assert result.seconds < 25, str(result)
 
     def test_the_line_says_which_time_ran_out(self, result):
         assert [line for line in result.err.splitlines() if line.startswith("timeout: ") and "boot" in line
