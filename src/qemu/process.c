@@ -55,6 +55,7 @@ int qemu_find_program(const char *command, const char *fallback, const char *whe
 /* Runs in the child, between fork and exec: only what is safe there. Returns only on failure. */
 static void exec_qemu(const struct strv *argv, const int *keep, size_t n_keep, int output_fd, pid_t parent) {
     struct rlimit no_core = {0};
+    struct rlimit files;
     sigset_t none;
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
@@ -64,6 +65,11 @@ static void exec_qemu(const struct strv *argv, const int *keep, size_t n_keep, i
     (void)signal(SIGPIPE, SIG_DFL);
     (void)setsid();
     (void)setrlimit(RLIMIT_CORE, &no_core);
+    /* A guest may have more files open over 9p than a shell's programs are meant to have. */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -550,6 +550,15 @@ def guest_writes_and_answers_late(fake):
 
 
 @scenario
+def waits_for_two_pings(fake):
+    fake.run()
+    end = time.monotonic() + 60
+    while len(fake.cookies) < 2 and time.monotonic() < end:
+        fake.listen(0.1)
+    fake.finish()
+
+
+@scenario
 def kexec(fake):
     fake.run()
     fake.answer_pings = False

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can spoil a run from outside and is too rare, too slow or too dangerous to be done to a real machine."""
-import glob
+import fcntl
 import os
-import resource
 import signal
 import subprocess
-import time
+import termios
 
 import pytest
 
-from conftest import FAKE, HERE, children, wait_until
+from conftest import HERE, wait_until
 
 
 # A QEMU that hangs.
@@ -94,3 +93,33 @@ def test_a_line_that_only_reads_like_another_kernels_start_is_none(bench, line):
 @pytest.mark.parametrize("scenario", ["qemu_dies_on_sigterm", "garbage_on_sigterm"])
 def test_a_timeout_outranks_what_gets_lost_behind_it(bench, scenario):
     bench.run_json(scenario, "--timeout", "1", "--kill-after", "1h").expect(124, "timeout", "longer than 1 s")
+
+
+# The user.
+
+@pytest.mark.parametrize("options, command", [((), "hang"), (("--format", "json"), "hang")], ids=["plain", "json"])
+def test_a_terminal_that_goes_away_cancels_the_run(bench, options, command):
+    master, slave = os.openpty()
+    process = bench.start("as_told", *options, command=(command,), stdin=slave, stdout=slave, stderr=slave,
+                          preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    os.close(slave)
+    bench.wait_for_note("hanging", process)
+    os.close(master)
+    assert process.wait(20) == 129
+    assert wait_until(lambda: not bench.processes(), 2), bench.processes()
+    assert os.listdir(bench.scratch) == []
+
+
+# The host.
+
+def test_a_host_clock_that_jumps_has_no_say_in_how_long_anything_takes(bench, tmp_path):
+    """Each look at the time of day is years from the last one, forwards and backwards."""
+    library = tmp_path / "jumping_clock.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, f"{HERE}/jumping_clock.c"], check=True, timeout=60)
+    options = bench.env.get("ASAN_OPTIONS", "")
+    bench.env.update(LD_PRELOAD=str(library), ASAN_OPTIONS=f"{options}:verify_asan_link_order=0".lstrip(":"))
+    bench.plan(clock_error=20 * 365 * 24 * 3600)
+    finished = bench.run_json("waits_for_two_pings", "--boot-timeout", "60", "--timeout", "60", timeout=80).expect(
+        0, "pass")
+    assert sum(finished["durations"].values()) < 60
+    bench.run_json("boot_is_silent", "--boot-timeout", "1").expect(124, "timeout", "longer than 1 s")

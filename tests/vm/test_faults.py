@@ -411,3 +411,81 @@ class TestLeftoversOfAnImage:
         # The kernel's own entries are new in the cache.
         assert [path for path in place.files() if path not in files and f"{place.directory}/cache/" not in path] == []
         assert not [path for path in place.files() if path.endswith(".new")]
+
+
+# A host that is short of something.
+
+SHORT = {
+    "open files": ("ulimit -n 40", "only 40 files may be open at a time (ulimit -n)"),
+    "the size of files": ("ulimit -f 100", "File too large"),
+    "memory": ("ulimit -v 1000000", "the host does not give a machine '4G' of memory"),
+}
+
+
+@pytest.mark.parametrize("what", SHORT)
+def test_a_limit_of_the_host_is_told_as_what_it_is(run, kernel, project, what):
+    limit, words = SHORT[what]
+    result = run(["-k", kernel, "--no-template", "true"], cwd=project,
+                 prefix=["sh", "-c", f'{limit}; exec "$@"', "sh"])
+    assert result.status == 69, str(result)
+    assert len(result.errors) == 1 and words in result.errors[0], str(result)
+
+
+def test_a_soft_limit_of_open_files_is_no_limit(run, kernel, project):
+    result = run(["-k", kernel, "true"], cwd=project, prefix=["sh", "-c", 'ulimit -S -n 40; exec "$@"', "sh"])
+    assert result.status == 0, str(result)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, to whom the limit applies")
+def test_a_limit_of_processes_is_told_as_what_it_is(run, user, project):
+    result = run(["-k", user.kernel, "true"], cwd=user.home, env={"HOME": user.home, "VMTEST_CACHE_DIR": None,
+                 "XDG_STATE_HOME": None}, program=user.vmtest, prefix=["prlimit", "--nproc=1", "--", *user.prefix])
+    assert result.status == 69, str(result)
+    assert len(result.errors) == 1 and "cannot start a worker: Resource temporarily unavailable" in result.errors[0], \
+        str(result)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+class TestPoorHost:
+    @pytest.fixture
+    def small(self, tmp_path):
+        path = tmp_path / "small"
+        path.mkdir()
+        return str(path)
+
+    @staticmethod
+    def with_mounts(*mounts):
+        """What goes in front of a command to have a tmpfs with these options at each place."""
+        script = " && ".join(f"mount -t tmpfs -o {options} none '{path}'" for path, options in mounts)
+        return ["unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh"]
+
+    def test_without_tmp_and_shm_a_kernel_boots(self, run, kernel, project):
+        poor = self.with_mounts(("/tmp", "ro"), ("/var/tmp", "ro"), ("/dev/shm", "ro,size=4k"))
+        result = run(["-k", kernel, "echo ran"], cwd=project, prefix=poor)
+        assert (result.status, result.out) == (0, "ran\n"), str(result)
+
+    def test_a_run_directory_that_cannot_be_made_is_named(self, run, image_of, project):
+        result = run(["-i", image_of("mini"), "--no-template", "true"], cwd=project,
+                     prefix=self.with_mounts(("/var/tmp", "ro")))
+        assert result.status == 69, str(result)
+        assert len(result.errors) == 1 and "/var/tmp (TMPDIR): Read-only file system" in result.errors[0], str(result)
+
+    def test_a_home_that_is_read_only_costs_only_the_cache(self, run, kernel, project, small):
+        result = run(["-k", kernel, "echo ran"], cwd=project, prefix=self.with_mounts((small, "ro")),
+                     env={"HOME": small, "VMTEST_CACHE_DIR": None, "XDG_STATE_HOME": None, "XDG_CACHE_HOME": None})
+        assert (result.status, result.out) == (0, "ran\n"), str(result)
+
+    @pytest.mark.parametrize("size", ["1m", "30m", "100m"])
+    def test_a_cache_that_is_full_keeps_nothing_half_written(self, run, kernel, project, small, size):
+        """Each size is used up somewhere else: the modules' index, the unpacked kernel, the template."""
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", small], check=True)
+        try:
+            result = run(["-k", kernel, "echo ran"], cwd=project, env={"VMTEST_CACHE_DIR": small})
+            names = [name for _, directories, files in os.walk(small) for name in directories + files]
+        finally:
+            subprocess.run(["umount", "-l", small], check=True)
+        assert not [name for name in names if name.startswith(("building-", "draft", ".")) or name.endswith(".new")]
+        if result.status != 0:
+            assert len(result.errors) == 1 and "No space left on device" in result.errors[0], str(result)
+        else:
+            assert result.out == "ran\n", str(result)
