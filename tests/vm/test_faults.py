@@ -489,3 +489,93 @@ class TestPoorHost:
             assert len(result.errors) == 1 and "No space left on device" in result.errors[0], str(result)
         else:
             assert result.out == "ran\n", str(result)
+
+
+# A boot that never ends.
+
+# A kernel for PVH of QEMU's that does nothing, or writes to the first serial port for ever.
+ENDLESS = r"""
+.section .note.Xen, "a", @note
+.long 4, 4, 18
+.asciz "Xen"
+.long start
+.section .text, "ax"
+.code32
+.globl start
+start:
+    mov $0x3f8, %edx
+1:
+#ifdef FLOOD
+    mov $'x', %al
+    mov $71, %ecx
+2:  out %al, %dx
+    loop 2b
+    mov $'\n', %al
+    out %al, %dx
+#endif
+    jmp 1b
+.section .rodata, "a"
+.asciz "Linux version RELEASE (test) #1 SMP"
+"""
+
+
+def endless_kernel(kernel, directory, *flags):
+    """It says that it is the stock kernel, so that its modules are found."""
+    source = write_file(f"{directory}/endless.S", ENDLESS.replace("RELEASE", package_of(kernel).release))
+    subprocess.run(["cc", *flags, "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext-segment=0x1000000,-e,start,"
+                    "--build-id=none", "-o", f"{directory}/vmlinux", source], check=True, timeout=60)
+    return ["-k", f"{directory}/vmlinux", "--modules", package_of(kernel).modules]
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the code is x86-64's")
+@pytest.mark.parametrize("flags", [[], ["-DFLOOD"]], ids=["spins", "floods its console"])
+def test_a_kernel_that_never_comes_up_times_out_with_the_consoles_tail(run, kernel, project, flags):
+    result = run([*endless_kernel(kernel, project, *flags), "--format", "json", "--boot-timeout", "5", "true"],
+                 cwd=project, timeout=90)
+    ended = finished(result)
+    expect(ended, 124, "timeout", "the boot took longer than 5 s (boot_timeout)")
+    assert ended["stage"] == "boot"
+    if flags:
+        lines = ended["console"].splitlines()
+        assert lines[-2] == "x" * 71 and 10 < len(lines) < 1000
+    else:
+        assert ended["console"] == ""
+
+
+def test_a_kernel_that_waits_for_ever_times_out_with_the_consoles_tail(verdict):
+    _, ended = verdict(["--kargs", "rdinit=/nonsense root=/dev/nothing rootwait loglevel=7", "--no-template",
+                        "--boot-timeout", "25", "true"])
+    expect(ended, 124, "timeout", "the boot took longer than 25 s (boot_timeout)")
+    assert "Waiting for root device /dev/nothing" in ended["console"]
+
+
+# An agent that goes.
+
+def test_a_kernel_guest_that_loses_its_port_powers_off_and_is_lost(verdict):
+    """PID 1 ends the machine as soon as the host is gone."""
+    result, ended = verdict(["echo begun; sleep 1; cd /sys/bus/virtio/drivers/virtio_console; "
+                             "for device in virtio*; do echo $device > unbind; done; sleep 1000"])
+    expect(ended, 69, "lost", "the guest powered off during the command")
+    assert output(result) == "begun\n", str(result)
+
+
+def image_verdict(run, image, project, *args):
+    result = run(["-i", image, "--format", "json", *args], cwd=project, timeout=300)
+    return result, finished(result)
+
+
+def test_an_agent_of_an_image_that_is_killed_is_lost(run, image_of, project):
+    result, ended = image_verdict(run, image_of("mini"), project, "echo begun; sleep 1; kill -9 $PPID; sleep 1000")
+    expect(ended, 69, "lost", "vmtest's agent in the guest has ended, though the guest goes on")
+    assert output(result) == "begun\n", str(result)
+
+
+@pytest.mark.parametrize("modules, loaded", [("-r", "no"), ("-a", "yes")], ids=["no pvpanic", "pvpanic"])
+def test_a_panic_in_an_image_is_told_by_its_line(run, image_of, project, modules, loaded):
+    result, ended = image_verdict(
+        run, image_of("mini"), project,
+        f"modprobe {modules} pvpanic-mmio pvpanic-pci; "
+        f"[ -d /sys/module/pvpanic_mmio/drivers ] && echo yes || echo no; "
+        f"echo 1 > /proc/sys/kernel/sysrq; sleep 1; {CRASH}")
+    expect(ended, 69, "panic", "Kernel panic - not syncing: sysrq triggered crash")
+    assert output(result) == f"{loaded}\n", str(result)
