@@ -61,6 +61,7 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .port_due = DEADLINE_NONE,
         .doom_due = DEADLINE_NONE,
         .ping_due = DEADLINE_NONE,
+        .again_due = DEADLINE_NONE,
         .pong_due = DEADLINE_NONE,
         .beat_due = DEADLINE_NONE,
         .beat_lost = DEADLINE_NONE,
@@ -404,6 +405,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
         take_records(machine);
         wake = deadline_earlier(wake, deadline_earlier(machine->port_due, machine->doom_due));
         wake = deadline_earlier(wake, deadline_earlier(machine->beat_due, machine->beat_lost));
+        wake = deadline_earlier(wake, machine->again_due);
         grant_credit(machine);
         if (machine->agent_fd >= 0 && machine->agent.out.size)
             write_some(machine->agent_fd, &machine->agent.out);

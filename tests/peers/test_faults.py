@@ -70,6 +70,13 @@ def test_an_answer_to_an_older_ping_does_not_dispel_a_panic(bench, fast_clock):
     bench.run_json("panic_behind_an_answer", timeout=40).expect(69, "panic", "Attempted to kill init!")
 
 
+@pytest.mark.parametrize("plan", [{"end": True}, {}, {"reset": True}], ids=["last line", "no last line", "reset"])
+def test_a_panic_that_a_ping_was_answered_in_the_middle_of_is_one(bench, plan):
+    bench.plan(**plan)
+    bench.run_json("panic_that_is_answered_while_it_is_written", timeout=40).expect(
+        69, "panic", "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100")
+
+
 def test_the_panic_is_told_by_its_own_line_not_by_one_that_somebody_wrote_before(bench):
     bench.run_json("panic_after_a_line_that_reads_like_one", timeout=40).expect(69, "panic", "sysrq triggered crash")
 
