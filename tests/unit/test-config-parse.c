@@ -90,7 +90,7 @@ static void every_key_reaches_its_field(void **state) {
     assert_string_equal(target->mounts[1].guest_path, "/mnt/b/c");
     assert_string_equal(target->mounts[1].host_path, "/dir/data");
     assert_true(target->mounts[1].writable);
-    assert_string_equal(target->mounts[1].where, "f.toml:23:1");
+    assert_string_equal(target->mounts[1].where, "f.toml:24:1");
 }
 
 static void every_way_to_write_a_table_works(void **state) {
