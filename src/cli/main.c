@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -185,6 +186,7 @@ int main(int argc, char **argv) {
     _cleanup_config_ struct config *config = NULL;
 
     open_standard_descriptors();
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error that is told */
     (void)setlocale(LC_CTYPE, "");
     if (argc > 1 && str_equal(argv[1], "cache"))
         return run_cache(argc - 1, argv + 1);

@@ -267,6 +267,7 @@ void agent_client_window(struct agent_client *client, unsigned rows, unsigned co
 
 void agent_client_ping(struct agent_client *client, uint64_t cookie) {
     send_small(client, WIRE_PING, &cookie, NULL, 0);
+    client->pings++;
 }
 
 void agent_client_sync(struct agent_client *client) {

@@ -28,6 +28,7 @@ struct agent_client {
     bool signalled;  /* how the command ended: by a signal, or */
     uint32_t status; /* with this code (or signal) */
     uint64_t user_usec, system_usec, max_rss_kib;
+    uint64_t pings; /* how many have been sent */
     uint64_t pongs; /* how many have come */
     bool settled;   /* the guest's system has come up and is quiet */
     bool shown;     /* its kernel has shown its tasks on the console */

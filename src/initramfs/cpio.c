@@ -49,7 +49,7 @@ static int add_member(struct archive *writer, const struct member *member, struc
     if (archive_write_header(writer, entry) != ARCHIVE_OK ||
         (member->size > 0 && archive_write_data(writer, member->data, member->size) != (la_ssize_t)member->size))
         return error_new(ret_error, EIO, "cannot write %s into the initramfs: %s", member->path,
-                         archive_error_string(writer));
+                         archive_errno(writer) > 0 ? strerror(archive_errno(writer)) : archive_error_string(writer));
     return 0;
 }
 

@@ -91,6 +91,7 @@ static int redirect_standard_streams(int output_fd) {
 static struct exec_failure exec_qemu(const struct qemu_process_request *request, int output_fd, pid_t parent) {
     struct rlimit no_core = {0};
     char *const empty[] = {NULL};
+    struct rlimit files;
     sigset_t none;
     int r;
 
@@ -101,6 +102,11 @@ static struct exec_failure exec_qemu(const struct qemu_process_request *request,
     (void)signal(SIGPIPE, SIG_DFL);
     if (setsid() < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return (struct exec_failure){STEP_PREPARE, errno};
+    /* A guest may have more files open over 9p than a shell's programs are meant to have. */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
     r = redirect_standard_streams(output_fd);
     if (r < 0)
         return (struct exec_failure){STEP_PREPARE, -r};

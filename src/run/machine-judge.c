@@ -17,6 +17,7 @@
 #define BANNER_MARK "] Linux version "
 #define PANIC_GRACE_KVM (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_TCG (5 * NSEC_PER_SEC)
+#define PANIC_ASK_AGAIN (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
 /* How long the console must be silent after a sign that the boot has come to its end. */
 #define DOOM_GRACE (5 * NSEC_PER_SEC)
@@ -152,13 +153,13 @@ static uint64_t answers(const struct machine *machine) {
  * is the reason to ask again: it does not count.
  */
 static void ping(struct machine *machine, uint64_t patience) {
-    bool asked = machine->by_qga || (machine->pinged && machine->pong_due != DEADLINE_NONE);
-
     /* The guest agent is asked for the command's end all the time. */
+    uint64_t under_way = machine->by_qga ? 1 : machine->agent.pings - machine->agent.pongs;
+
     if (!machine->by_qga)
         agent_client_ping(&machine->agent, clock_now());
     machine->pinged = true;
-    machine->pongs_seen = answers(machine) + asked;
+    machine->pongs_seen = answers(machine) + under_way;
     machine->pong_due = deadline_earlier(machine->pong_due, deadline_in(patience));
 }
 
@@ -166,9 +167,23 @@ static void ping(struct machine *machine, uint64_t patience) {
 static void dispel(struct machine *machine) {
     machine->pong_due = DEADLINE_NONE;
     machine->panic_suspected = false;
+    machine->panic_asked = false;
     machine->kexec_suspected = false;
     machine->pinged = false;
+    machine->again_due = DEADLINE_NONE;
     machine->console_past = machine->console.size;
+}
+
+/* The guest has answered the newest question. */
+static void take_answer(struct machine *machine) {
+    if (!machine->panic_suspected || machine->panic_asked) {
+        dispel(machine);
+        return;
+    }
+    machine->panic_asked = true;
+    machine->pong_due = DEADLINE_NONE;
+    machine->pinged = false;
+    machine->again_due = deadline_in(PANIC_ASK_AGAIN);
 }
 
 /* Before the guest has been talked to, what its console shows counts once the console falls silent over it. */
@@ -201,6 +216,10 @@ static bool has_come(const struct machine *machine, const char *mark, size_t siz
     return strstr(from, mark) != NULL;
 }
 
+/*
+ * A kernel that panics writes its line and what it knows while its other processors still run, and the agent on one of
+ * them: only once the last line stands there an answer says that it lives. Without that line it is asked twice.
+ */
 static void suspect_panic(struct machine *machine) {
     log_debug("a panic stands on the console");
     buffer_deinit(&machine->panic_text);
@@ -228,8 +247,12 @@ void machine_judge_console(struct machine *machine, const char *data, size_t siz
         suspect_panic(machine);
     if (machine->panic_suspected)
         keep_panic(machine, size);
-    if (machine->panic_suspected && machine_is_up(machine) && has_come(machine, PANIC_END_MARK, size))
-        machine->pong_due = deadline_earlier(machine->pong_due, deadline_in(PANIC_GRACE_KVM));
+    if (machine->panic_suspected && machine_is_up(machine) && machine->pongs_seen != UINT64_MAX &&
+        has_come(machine, PANIC_END_MARK, size)) {
+        machine->panic_asked = true;
+        machine->again_due = DEADLINE_NONE;
+        ping(machine, PANIC_GRACE_KVM);
+    }
     if (machine_is_up(machine) && !machine->panic_suspected && !machine->kexec_suspected &&
         (has_come(machine, KEXEC_MARK, size) || has_come(machine, BANNER_MARK, size)))
         suspect_kexec(machine);
@@ -362,7 +385,11 @@ void machine_judge_silence(struct machine *machine) {
 
     if (machine->pong_due != DEADLINE_NONE && machine->pongs_seen != UINT64_MAX &&
         answers(machine) > machine->pongs_seen)
-        dispel(machine);
+        take_answer(machine);
+    if (deadline_passed(machine->again_due)) {
+        machine->again_due = DEADLINE_NONE;
+        ping(machine, panic_grace(machine));
+    }
     if (deadline_passed(machine->pong_due)) {
         judge_missing_pong(machine);
     } else if (deadline_passed(machine->ping_due)) {

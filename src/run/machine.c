@@ -17,6 +17,7 @@
 #define READ_SIZE (256u << 10)
 #define OUTPUT_KEPT (16u << 10)
 #define CONSOLE_KEPT (64u << 10)
+#define CONSOLE_PIECE ((size_t)16 << 10)
 #define COMMAND_KEPT (16u << 10)
 /* A guest that floods its console is not waited for. */
 #define DRAIN_READS 64u
@@ -73,6 +74,7 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .port_due = DEADLINE_NONE,
         .doom_due = DEADLINE_NONE,
         .ping_due = DEADLINE_NONE,
+        .again_due = DEADLINE_NONE,
         .pong_due = DEADLINE_NONE,
         .beat_due = DEADLINE_NONE,
         .beat_lost = DEADLINE_NONE,
@@ -269,6 +271,20 @@ static void on_qga(struct machine *machine, char *data) {
         machine->qga_answers++;
 }
 
+static void take_console(struct machine *machine, const char *data, size_t size) {
+    size_t whole = machine->console.size + size;
+
+    machine->console_bytes += size;
+    if (!machine->closing)
+        findings_feed(&machine->findings, data, size);
+    append_tail(&machine->console, data, size, CONSOLE_KEPT);
+
+    size_t gone = whole - machine->console.size;
+    machine->console_past -= gone < machine->console_past ? gone : machine->console_past;
+    machine_judge_console(machine, data, size);
+}
+
+/* What is read at once may be more than is kept: it is looked at in pieces, each of which is still there then. */
 static void on_console(struct machine *machine, char *data) {
     ssize_t got = read_some(machine->console_fd, data, READ_SIZE);
 
@@ -276,16 +292,13 @@ static void on_console(struct machine *machine, char *data) {
         machine->console_fd = fd_close(machine->console_fd);
         return;
     }
-    machine->console_bytes += (size_t)got;
-    if (!machine->closing)
-        findings_feed(&machine->findings, data, (size_t)got);
-    size_t whole = machine->console.size + (size_t)got;
-    append_tail(&machine->console, data, (size_t)got, CONSOLE_KEPT);
-    size_t gone = whole - machine->console.size;
-    machine->console_past -= gone < machine->console_past ? gone : machine->console_past;
     if (got > 0)
         machine_emit(machine, &(struct event){.type = EVENT_CONSOLE, .data = data, .size = (size_t)got});
-    machine_judge_console(machine, data, (size_t)got);
+    for (size_t at = 0; at < (size_t)got; at += CONSOLE_PIECE) {
+        size_t left = (size_t)got - at;
+
+        take_console(machine, data + at, left < CONSOLE_PIECE ? left : CONSOLE_PIECE);
+    }
 }
 
 static void on_qemu_output(struct machine *machine, char *data) {
@@ -436,6 +449,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
         take_records(machine);
         wake = deadline_earlier(wake, deadline_earlier(machine->port_due, machine->doom_due));
         wake = deadline_earlier(wake, deadline_earlier(machine->beat_due, machine->beat_lost));
+        wake = deadline_earlier(wake, machine->again_due);
         grant_credit(machine);
         if (machine->agent_fd >= 0 && machine->agent.out.size)
             write_some(machine->agent_fd, &machine->agent.out);

@@ -76,6 +76,8 @@ struct machine {
     deadline_t pong_due; /* DEADLINE_NONE: no ping is under way */
     uint64_t pongs_seen;
     bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
+    bool panic_asked;     /* it has been answered once already */
+    deadline_t again_due; /* and is to be asked once more then */
     bool kexec_suspected; /* another kernel's start stands on the console; the same */
     bool pinged;          /* `pong_due` is about a ping that was sent */
 

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 
@@ -123,6 +124,15 @@ static int write_patience(const struct supervisor *supervisor) {
     return deadline_poll_timeout(supervisor->write_deadline);
 }
 
+/* The signal that a failed write stands for. A terminal that went away sends SIGHUP as well, sooner or later. */
+static int signal_of_write_error(int fd, int code) {
+    struct stat status;
+
+    if (code == EIO && fstat(fd, &status) == 0 && S_ISCHR(status.st_mode))
+        return SIGHUP;
+    return code == EPIPE ? SIGPIPE : SIGTERM;
+}
+
 static void write_for_sink(struct writer *writer, int fd, const void *data, size_t size) {
     struct supervisor *supervisor = (struct supervisor *)writer;
     const char *bytes = data;
@@ -152,10 +162,13 @@ static void write_for_sink(struct writer *writer, int fd, const void *data, size
             bytes += written;
             size -= (size_t)written;
         } else if (errno != EAGAIN && errno != EINTR) {
-            if (errno != EPIPE && !supervisor->output_error)
-                supervisor->output_error = errno;
+            int code = errno;
+            int number = signal_of_write_error(fd, code);
+
+            if (number == SIGTERM && !supervisor->output_error)
+                supervisor->output_error = code;
             if (!supervisor->cancelled)
-                cancel(supervisor, errno == EPIPE ? SIGPIPE : SIGTERM);
+                cancel(supervisor, number);
             return;
         }
     }

@@ -569,18 +569,34 @@ def panic_behind_an_answer(fake):
 def panic_after_a_line_that_reads_like_one(fake):
     fake.run()
     fake.console.sendall(PANIC)
-    wait_for_ping(fake)
+    wait_for_ping(fake, 2)
     fake.listen(1)
     fake.answer_pings = False
     fake.console.sendall(PANIC.replace(b"Attempted to kill init! exitcode=0x00000100", b"sysrq triggered crash"))
     fake.listen(100)
 
 
+@scenario
+def panic_that_is_answered_while_it_is_written(fake):
+    """Another processor still runs the agent; then all of them stop, and the last line comes, or the machine resets."""
+    fake.run()
+    fake.console.sendall(PANIC)
+    wait_for_ping(fake)
+    fake.listen(0.3)
+    fake.answer_pings = False
+    if fake.plan.get("reset"):
+        fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-reset"}')
+        sys.exit(0)
+    if fake.plan.get("end"):
+        fake.console.sendall(b"[    4.9] ---[ end " + PANIC[len("[    4.2] "):-2] + b" ]---\r\n")
+    fake.listen(100)
+
+
 # A guest that hangs, or is another one.
 
-def wait_for_ping(fake):
+def wait_for_ping(fake, count=1):
     end = time.monotonic() + 60
-    while not fake.cookies and time.monotonic() < end:
+    while len(fake.cookies) < count and time.monotonic() < end:
         fake.listen(0.1)
 
 
@@ -605,6 +621,13 @@ def guest_writes_and_answers_late(fake):
         fake.listen(0.2)
     for cookie in fake.cookies:
         fake.send(frame(PONG, struct.pack("<Q", cookie)))
+    fake.finish()
+
+
+@scenario
+def waits_for_two_pings(fake):
+    fake.run()
+    wait_for_ping(fake, 2)
     fake.finish()
 
 

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can spoil a run from outside and is too rare, too slow or too dangerous to be done to a real machine."""
-import glob
+import fcntl
 import os
-import resource
 import signal
 import subprocess
-import time
+import termios
 
 import pytest
 
-from conftest import FAKE, HERE, children, wait_until
+from conftest import HERE, wait_until
 
 
 # A QEMU that hangs.
@@ -71,6 +70,13 @@ def test_an_answer_to_an_older_ping_does_not_dispel_a_panic(bench, fast_clock):
     bench.run_json("panic_behind_an_answer", timeout=40).expect(69, "panic", "Attempted to kill init!")
 
 
+@pytest.mark.parametrize("plan", [{"end": True}, {}, {"reset": True}], ids=["last line", "no last line", "reset"])
+def test_a_panic_that_a_ping_was_answered_in_the_middle_of_is_one(bench, plan):
+    bench.plan(**plan)
+    bench.run_json("panic_that_is_answered_while_it_is_written", timeout=40).expect(
+        69, "panic", "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100")
+
+
 def test_the_panic_is_told_by_its_own_line_not_by_one_that_somebody_wrote_before(bench):
     bench.run_json("panic_after_a_line_that_reads_like_one", timeout=40).expect(69, "panic", "sysrq triggered crash")
 
@@ -94,3 +100,33 @@ def test_a_line_that_only_reads_like_another_kernels_start_is_none(bench, line):
 @pytest.mark.parametrize("scenario", ["qemu_dies_on_sigterm", "garbage_on_sigterm"])
 def test_a_timeout_outranks_what_gets_lost_behind_it(bench, scenario):
     bench.run_json(scenario, "--timeout", "1", "--kill-after", "1h").expect(124, "timeout", "longer than 1 s")
+
+
+# The user.
+
+@pytest.mark.parametrize("options, command", [((), "hang"), (("--format", "json"), "hang")], ids=["plain", "json"])
+def test_a_terminal_that_goes_away_cancels_the_run(bench, options, command):
+    master, slave = os.openpty()
+    process = bench.start("as_told", *options, command=(command,), stdin=slave, stdout=slave, stderr=slave,
+                          preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    os.close(slave)
+    bench.wait_for_note("hanging", process)
+    os.close(master)
+    assert process.wait(20) == 129
+    assert wait_until(lambda: not bench.processes(), 2), bench.processes()
+    assert os.listdir(bench.scratch) == []
+
+
+# The host.
+
+def test_a_host_clock_that_jumps_has_no_say_in_how_long_anything_takes(bench, tmp_path):
+    """Each look at the time of day is years from the last one, forwards and backwards."""
+    library = tmp_path / "jumping_clock.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, f"{HERE}/jumping_clock.c"], check=True, timeout=60)
+    options = bench.env.get("ASAN_OPTIONS", "")
+    bench.env.update(LD_PRELOAD=str(library), ASAN_OPTIONS=f"{options}:verify_asan_link_order=0".lstrip(":"))
+    bench.plan(clock_error=20 * 365 * 24 * 3600)
+    finished = bench.run_json("waits_for_two_pings", "--boot-timeout", "60", "--timeout", "60", timeout=80).expect(
+        0, "pass")
+    assert sum(finished["durations"].values()) < 60
+    bench.run_json("boot_is_silent", "--boot-timeout", "1").expect(124, "timeout", "longer than 1 s")

@@ -411,3 +411,171 @@ class TestLeftoversOfAnImage:
         # The kernel's own entries are new in the cache.
         assert [path for path in place.files() if path not in files and f"{place.directory}/cache/" not in path] == []
         assert not [path for path in place.files() if path.endswith(".new")]
+
+
+# A host that is short of something.
+
+SHORT = {
+    "open files": ("ulimit -n 40", "only 40 files may be open at a time (ulimit -n)"),
+    "the size of files": ("ulimit -f 100", "File too large"),
+    "memory": ("ulimit -v 1000000", "the host does not give a machine '4G' of memory"),
+}
+
+
+@pytest.mark.parametrize("what", SHORT)
+def test_a_limit_of_the_host_is_told_as_what_it_is(run, kernel, project, what):
+    limit, words = SHORT[what]
+    result = run(["-k", kernel, "--no-template", "true"], cwd=project,
+                 prefix=["sh", "-c", f'{limit}; exec "$@"', "sh"])
+    assert result.status == 69, str(result)
+    assert len(result.errors) == 1 and words in result.errors[0], str(result)
+
+
+def test_a_soft_limit_of_open_files_is_no_limit(run, kernel, project):
+    result = run(["-k", kernel, "true"], cwd=project, prefix=["sh", "-c", 'ulimit -S -n 40; exec "$@"', "sh"])
+    assert result.status == 0, str(result)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, to whom the limit applies")
+def test_a_limit_of_processes_is_told_as_what_it_is(run, user, project):
+    result = run(["-k", user.kernel, "true"], cwd=user.home, env={"HOME": user.home, "VMTEST_CACHE_DIR": None,
+                 "XDG_STATE_HOME": None}, program=user.vmtest, prefix=["prlimit", "--nproc=1", "--", *user.prefix])
+    assert result.status == 69, str(result)
+    assert len(result.errors) == 1 and "cannot start a worker: Resource temporarily unavailable" in result.errors[0], \
+        str(result)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+class TestPoorHost:
+    @pytest.fixture
+    def small(self, tmp_path):
+        path = tmp_path / "small"
+        path.mkdir()
+        return str(path)
+
+    @staticmethod
+    def with_mounts(*mounts):
+        """What goes in front of a command to have a tmpfs with these options at each place."""
+        script = " && ".join(f"mount -t tmpfs -o {options} none '{path}'" for path, options in mounts)
+        return ["unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh"]
+
+    def test_without_tmp_and_shm_a_kernel_boots(self, run, kernel, project):
+        poor = self.with_mounts(("/tmp", "ro"), ("/var/tmp", "ro"), ("/dev/shm", "ro,size=4k"))
+        result = run(["-k", kernel, "echo ran"], cwd=project, prefix=poor)
+        assert (result.status, result.out) == (0, "ran\n"), str(result)
+
+    def test_a_run_directory_that_cannot_be_made_is_named(self, run, image_of, project):
+        result = run(["-i", image_of("mini"), "--no-template", "true"], cwd=project,
+                     prefix=self.with_mounts(("/var/tmp", "ro")))
+        assert result.status == 69, str(result)
+        assert len(result.errors) == 1 and "/var/tmp (TMPDIR): Read-only file system" in result.errors[0], str(result)
+
+    def test_a_home_that_is_read_only_costs_only_the_cache(self, run, kernel, project, small):
+        result = run(["-k", kernel, "echo ran"], cwd=project, prefix=self.with_mounts((small, "ro")),
+                     env={"HOME": small, "VMTEST_CACHE_DIR": None, "XDG_STATE_HOME": None, "XDG_CACHE_HOME": None})
+        assert (result.status, result.out) == (0, "ran\n"), str(result)
+
+    @pytest.mark.parametrize("size", ["1m", "30m", "100m"])
+    def test_a_cache_that_is_full_keeps_nothing_half_written(self, run, kernel, project, small, size):
+        """Each size is used up somewhere else: the modules' index, the unpacked kernel, the template."""
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", small], check=True)
+        try:
+            result = run(["-k", kernel, "echo ran"], cwd=project, env={"VMTEST_CACHE_DIR": small})
+            names = [name for _, directories, files in os.walk(small) for name in directories + files]
+        finally:
+            subprocess.run(["umount", "-l", small], check=True)
+        assert not [name for name in names if name.startswith(("building-", "draft", ".")) or name.endswith(".new")]
+        if result.status != 0:
+            assert len(result.errors) == 1 and "No space left on device" in result.errors[0], str(result)
+        else:
+            assert result.out == "ran\n", str(result)
+
+
+# A boot that never ends.
+
+# A kernel for PVH of QEMU's that does nothing, or writes to the first serial port for ever.
+ENDLESS = r"""
+.section .note.Xen, "a", @note
+.long 4, 4, 18
+.asciz "Xen"
+.long start
+.section .text, "ax"
+.code32
+.globl start
+start:
+    mov $0x3f8, %edx
+1:
+#ifdef FLOOD
+    mov $'x', %al
+    mov $71, %ecx
+2:  out %al, %dx
+    loop 2b
+    mov $'\n', %al
+    out %al, %dx
+#endif
+    jmp 1b
+.section .rodata, "a"
+.asciz "Linux version RELEASE (test) #1 SMP"
+"""
+
+
+def endless_kernel(kernel, directory, *flags):
+    """It says that it is the stock kernel, so that its modules are found."""
+    source = write_file(f"{directory}/endless.S", ENDLESS.replace("RELEASE", package_of(kernel).release))
+    subprocess.run(["cc", *flags, "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext-segment=0x1000000,-e,start,"
+                    "--build-id=none", "-o", f"{directory}/vmlinux", source], check=True, timeout=60)
+    return ["-k", f"{directory}/vmlinux", "--modules", package_of(kernel).modules]
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the code is x86-64's")
+@pytest.mark.parametrize("flags", [[], ["-DFLOOD"]], ids=["spins", "floods its console"])
+def test_a_kernel_that_never_comes_up_times_out_with_the_consoles_tail(run, kernel, project, flags):
+    result = run([*endless_kernel(kernel, project, *flags), "--format", "json", "--boot-timeout", "5", "true"],
+                 cwd=project, timeout=90)
+    ended = finished(result)
+    expect(ended, 124, "timeout", "the boot took longer than 5 s (boot_timeout)")
+    assert ended["stage"] == "boot"
+    if flags:
+        lines = ended["console"].splitlines()
+        assert lines[-2] == "x" * 71 and 10 < len(lines) < 1000
+    else:
+        assert ended["console"] == ""
+
+
+def test_a_kernel_that_waits_for_ever_times_out_with_the_consoles_tail(verdict):
+    _, ended = verdict(["--kargs", "rdinit=/nonsense root=/dev/nothing rootwait loglevel=7", "--no-template",
+                        "--boot-timeout", "25", "true"])
+    expect(ended, 124, "timeout", "the boot took longer than 25 s (boot_timeout)")
+    assert "Waiting for root device /dev/nothing" in ended["console"]
+
+
+# An agent that goes.
+
+def test_a_kernel_guest_that_loses_its_port_powers_off_and_is_lost(verdict):
+    """PID 1 ends the machine as soon as the host is gone."""
+    result, ended = verdict(["echo begun; sleep 1; cd /sys/bus/virtio/drivers/virtio_console; "
+                             "for device in virtio*; do echo $device > unbind; done; sleep 1000"])
+    expect(ended, 69, "lost", "the guest powered off during the command")
+    assert output(result) == "begun\n", str(result)
+
+
+def image_verdict(run, image, project, *args):
+    result = run(["-i", image, "--format", "json", *args], cwd=project, timeout=300)
+    return result, finished(result)
+
+
+def test_an_agent_of_an_image_that_is_killed_is_lost(run, image_of, project):
+    result, ended = image_verdict(run, image_of("mini"), project, "echo begun; sleep 1; kill -9 $PPID; sleep 1000")
+    expect(ended, 69, "lost", "vmtest's agent in the guest has ended, though the guest goes on")
+    assert output(result) == "begun\n", str(result)
+
+
+@pytest.mark.parametrize("modules, loaded", [("-r", "no"), ("-a", "yes")], ids=["no pvpanic", "pvpanic"])
+def test_a_panic_in_an_image_is_told_by_its_line(run, image_of, project, modules, loaded):
+    result, ended = image_verdict(
+        run, image_of("mini"), project,
+        f"modprobe {modules} pvpanic-mmio pvpanic-pci; "
+        f"[ -d /sys/module/pvpanic_mmio/drivers ] && echo yes || echo no; "
+        f"echo 1 > /proc/sys/kernel/sysrq; sleep 1; {CRASH}")
+    expect(ended, 69, "panic", "Kernel panic - not syncing: sysrq triggered crash")
+    assert output(result) == f"{loaded}\n", str(result)
