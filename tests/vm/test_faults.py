@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import PYTHON, Terminal, marked_processes, package_of, wait_for, wait_for_no_processes, write_file
+from conftest import PYTHON, marked_processes, package_of, wait_for, wait_for_no_processes, write_file
 
 # The SysRq that panics the kernel at once.
 CRASH = "echo c > /proc/sysrq-trigger; sleep 1000"
@@ -79,7 +79,7 @@ EATER = "import os; open('/proc/self/oom_score_adj', 'w').write('1000'); held = 
 
 @pytest.mark.parametrize("shell", [False, True], ids=["the command", "a child of the shell"])
 def test_out_of_memory_kills_the_command_and_that_is_told(verdict, shell):
-    write_code = ["--", "sh", "-c", f'echo begun; "$@"; exit $?', "sh", PYTHON, "-c", EATER] if shell else \
+    write_code = ["--", "sh", "-c", 'echo begun; "$@"; exit $?', "sh", PYTHON, "-c", EATER] if shell else \
         ["--", PYTHON, "-c", "print('begun', flush=True)\n" + EATER]
     result, end = verdict(["--memory", "512M", "--timeout", "90s", *write_code], timeout=180)
     assert output(result) == "begun\n", str(result)
@@ -331,7 +331,7 @@ ENDINGS = {
 }
 
 
-def end(place, process, ending):
+def end_run(place, process, ending):
     """Ends a run whose command has begun; waits for vmtest."""
     status, steps = ENDINGS[ending]
     victims = dict(zip(("vmtest", "worker"), place.note_processes()))
@@ -364,7 +364,7 @@ class TestLeftovers:
         process = place.start(*args, "while echo begun; do sleep 1; done")
         assert process.stdout.readline() == b"begun\n"
         assert place.locks() != [], "the test is blind"
-        end(place, process, ending)
+        end_run(place, process, ending)
         left = wait_for_no_processes(2)
         assert left == []
         assert place.files() == files
@@ -397,7 +397,7 @@ class TestLeftoversOfAnImage:
         files = place.files()
         process = place.start("-i", image_of("mini"), "while echo begun; do sleep 1; done")
         assert process.stdout.readline() == b"begun\n"
-        end(place, process, "SIGKILL of both")
+        end_run(place, process, "SIGKILL of both")
         assert wait_for_no_processes(2) == []
         assert place.files() == files
         assert place.locks() == []
