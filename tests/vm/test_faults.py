@@ -98,8 +98,8 @@ FORKS = "trap '' TERM; echo begun; f() { f | f & f; }; f"
     "echo begun; dd if=/dev/zero of=/fill bs=1M 2>/dev/null; sleep 1000",
 ], ids=["ignores SIGTERM and spins", "closes its output", "fills the guest's disk"])
 def test_a_command_without_end_times_out(verdict, command):
-    result, end = verdict(["--memory", "512M", "--timeout", "20", "--kill-after", "1", command], timeout=150)
-    expect(end, 124, "timeout", "the command took longer than 20 s")
+    result, end = verdict(["--memory", "512M", "--timeout", "12", "--kill-after", "1", command], timeout=150)
+    expect(end, 124, "timeout", "the command took longer than 12 s")
     assert output(result) == "begun\n", str(result)
 
 
@@ -475,7 +475,7 @@ class TestPoorHost:
                      env={"HOME": small, "VMTEST_CACHE_DIR": None, "XDG_STATE_HOME": None, "XDG_CACHE_HOME": None})
         assert (result.status, result.out) == (0, "ran\n"), str(result)
 
-    @pytest.mark.parametrize("size", ["1m", "30m", "100m"])
+    @pytest.mark.parametrize("size", ["1m", pytest.param("30m", marks=pytest.mark.slow), "100m"])
     def test_a_cache_that_is_full_keeps_nothing_half_written(self, run, kernel, project, small, size):
         """Each size is used up somewhere else: the modules' index, the unpacked kernel, the template."""
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", small], check=True)
@@ -542,6 +542,7 @@ def test_a_kernel_that_never_comes_up_times_out_with_the_consoles_tail(run, kern
         assert ended["console"] == ""
 
 
+@pytest.mark.slow
 def test_a_kernel_that_waits_for_ever_times_out_with_the_consoles_tail(verdict):
     _, ended = verdict(["--kargs", "rdinit=/nonsense root=/dev/nothing rootwait loglevel=7", "--no-template",
                         "--boot-timeout", "25", "true"])
