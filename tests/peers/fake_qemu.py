@@ -29,10 +29,11 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-import fake_image  # noqa: E402,F401: registers scenarios
+import fake_faults  # noqa: E402,F401: registers scenarios
+import fake_image  # noqa: E402,F401
 import fake_template  # noqa: E402,F401
-from fake_machine import (DATA_MAX, FAILED, HELLO, PANIC, PONG, POWEROFF, READY, SCENARIOS, STDERR,  # noqa: E402
-                          STDOUT, SYNC, TASKS_SHOWN, Fake, QmpError, exited, frame, hello, scenario, string)
+from fake_machine import (DATA_MAX, FAILED, HELLO, PANIC, POWEROFF, READY, SCENARIOS, STDERR, STDOUT,  # noqa: E402
+                          SYNC, TASKS_SHOWN, Fake, exited, frame, hello, scenario, string)
 from fake_notes import fault, hang, is_told, note, wait_for  # noqa: E402
 
 
@@ -166,59 +167,6 @@ def qmp_never_greets(fake):
     fake.take_setup()
     fake.send(frame(READY))
     fake.take_exec()
-    fake.finish()
-
-
-@scenario
-def qmp_hangs_before_it_greets(fake):
-    hang()
-
-
-@scenario
-def qmp_falls_silent_in_the_boot(fake):
-    fake.qmp.answer_beats = False
-    fake.greet()
-    hang()
-
-
-@scenario
-def qmp_falls_silent_during_the_command(fake):
-    fake.qmp.answer_beats = False
-    fake.run()
-    while True:
-        fake.listen(60)
-
-
-@scenario
-def qmp_answers_late(fake):
-    """Within its time: seconds of vmtest's, whose clock is fast."""
-    query_status = fake.qmp.commands["query-status"]
-
-    def answer(arguments):
-        time.sleep(0.5)
-        fake.qmp.event("RTC_CHANGE", '{"offset": 3}')
-        return query_status(arguments)
-
-    fake.qmp.commands["query-status"] = answer
-    go_on_for_three_beats(fake)
-
-
-@scenario
-def qmp_answers_with_errors(fake):
-    def answer(_):
-        fake.qmp.query_status(None)
-        raise QmpError("the fake does not tell")
-
-    fake.qmp.commands["query-status"] = answer
-    go_on_for_three_beats(fake)
-
-
-def go_on_for_three_beats(fake):
-    fake.run()
-    end = time.monotonic() + 60
-    while fake.qmp.beats < 3 and time.monotonic() < end:
-        fake.listen(0.1)
-    fake.listen(1)
     fake.finish()
 
 
@@ -551,122 +499,6 @@ def panic_is_only_a_line(fake):
         fake.listen(0.1)
     fake.listen(4)
     fake.finish()
-
-
-@scenario
-def panic_behind_an_answer(fake):
-    """A ping is on its way, and answered, when the kernel panics; nothing is answered any more."""
-    fake.run()
-    fake.answer_pings = False
-    wait_for_ping(fake)
-    fake.console.sendall(PANIC)
-    time.sleep(0.2)
-    fake.send(frame(PONG, struct.pack("<Q", fake.cookies[0])))
-    fake.listen(100)
-
-
-@scenario
-def panic_after_a_line_that_reads_like_one(fake):
-    fake.run()
-    fake.console.sendall(PANIC)
-    wait_for_ping(fake, 2)
-    fake.listen(1)
-    fake.answer_pings = False
-    fake.console.sendall(PANIC.replace(b"Attempted to kill init! exitcode=0x00000100", b"sysrq triggered crash"))
-    fake.listen(100)
-
-
-@scenario
-def panic_that_is_answered_while_it_is_written(fake):
-    """Another processor still runs the agent; then all of them stop, and the last line comes, or the machine resets."""
-    fake.run()
-    fake.console.sendall(PANIC)
-    wait_for_ping(fake)
-    fake.listen(0.3)
-    fake.answer_pings = False
-    if fake.plan.get("reset"):
-        fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-reset"}')
-        sys.exit(0)
-    if fake.plan.get("end"):
-        fake.console.sendall(b"[    4.9] ---[ end " + PANIC[len("[    4.2] "):-2] + b" ]---\r\n")
-    fake.listen(100)
-
-
-# A guest that hangs, or is another one.
-
-def wait_for_ping(fake, count=1):
-    end = time.monotonic() + 60
-    while len(fake.cookies) < count and time.monotonic() < end:
-        fake.listen(0.1)
-
-
-@scenario
-def guest_locks_up(fake):
-    fake.run()
-    fake.answer_pings = False
-    lines = [b"line %d\n" % i for i in range(20000)]
-    fake.credit -= sum(map(len, lines))
-    fake.send(b"".join(frame(STDOUT, line) for line in lines))
-    fake.listen(100)
-
-
-@scenario
-def guest_writes_and_answers_late(fake):
-    fake.run()
-    fake.answer_pings = False
-    wait_for_ping(fake)
-    end = time.monotonic() + 4
-    while time.monotonic() < end:
-        fake.output(STDOUT, b"x")
-        fake.listen(0.2)
-    for cookie in fake.cookies:
-        fake.send(frame(PONG, struct.pack("<Q", cookie)))
-    fake.finish()
-
-
-@scenario
-def waits_for_two_pings(fake):
-    fake.run()
-    wait_for_ping(fake, 2)
-    fake.finish()
-
-
-@scenario
-def kexec(fake):
-    fake.run()
-    fake.answer_pings = False
-    fake.console.sendall(b"[    9.0] %s\r\n" % fake.plan["line"].encode())
-    fake.listen(100)
-
-
-@scenario
-def kexec_is_only_a_line(fake):
-    fake.run()
-    fake.console.sendall(b"[    9.0] %s\r\n" % fake.plan["line"].encode())
-    wait_for_ping(fake)
-    fake.listen(6)
-    fake.finish()
-
-
-def wait_for_signal(fake):
-    while not fake.signals:
-        if not fake.handle(*fake.receive()):
-            fault("an unexpected frame during the command")
-
-
-@scenario
-def qemu_dies_on_sigterm(fake):
-    fake.run()
-    wait_for_signal(fake)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-@scenario
-def garbage_on_sigterm(fake):
-    fake.run()
-    wait_for_signal(fake)
-    fake.send(b"GET / HTTP/1.1\r\n\r\n")
-    hang()
 
 
 def main():

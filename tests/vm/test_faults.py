@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import PYTHON, Terminal, marked_processes, package_of, wait_for, wait_for_no_processes, write_file
+from conftest import PYTHON, marked_processes, package_of, wait_for, wait_for_no_processes, write_file
 
 # The SysRq that panics the kernel at once.
 CRASH = "echo c > /proc/sysrq-trigger; sleep 1000"
@@ -79,7 +79,7 @@ EATER = "import os; open('/proc/self/oom_score_adj', 'w').write('1000'); held = 
 
 @pytest.mark.parametrize("shell", [False, True], ids=["the command", "a child of the shell"])
 def test_out_of_memory_kills_the_command_and_that_is_told(verdict, shell):
-    write_code = ["--", "sh", "-c", f'echo begun; "$@"; exit $?', "sh", PYTHON, "-c", EATER] if shell else \
+    write_code = ["--", "sh", "-c", 'echo begun; "$@"; exit $?', "sh", PYTHON, "-c", EATER] if shell else \
         ["--", PYTHON, "-c", "print('begun', flush=True)\n" + EATER]
     result, end = verdict(["--memory", "512M", "--timeout", "90s", *write_code], timeout=180)
     assert output(result) == "begun\n", str(result)
@@ -98,8 +98,8 @@ FORKS = "trap '' TERM; echo begun; f() { f | f & f; }; f"
     "echo begun; dd if=/dev/zero of=/fill bs=1M 2>/dev/null; sleep 1000",
 ], ids=["ignores SIGTERM and spins", "closes its output", "fills the guest's disk"])
 def test_a_command_without_end_times_out(verdict, command):
-    result, end = verdict(["--memory", "512M", "--timeout", "20", "--kill-after", "1", command], timeout=150)
-    expect(end, 124, "timeout", "the command took longer than 20 s")
+    result, end = verdict(["--memory", "512M", "--timeout", "12", "--kill-after", "1", command], timeout=150)
+    expect(end, 124, "timeout", "the command took longer than 12 s")
     assert output(result) == "begun\n", str(result)
 
 
@@ -331,7 +331,7 @@ ENDINGS = {
 }
 
 
-def end(place, process, ending):
+def end_run(place, process, ending):
     """Ends a run whose command has begun; waits for vmtest."""
     status, steps = ENDINGS[ending]
     victims = dict(zip(("vmtest", "worker"), place.note_processes()))
@@ -364,7 +364,7 @@ class TestLeftovers:
         process = place.start(*args, "while echo begun; do sleep 1; done")
         assert process.stdout.readline() == b"begun\n"
         assert place.locks() != [], "the test is blind"
-        end(place, process, ending)
+        end_run(place, process, ending)
         left = wait_for_no_processes(2)
         assert left == []
         assert place.files() == files
@@ -389,6 +389,7 @@ class TestLeftovers:
         assert place.locks() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="a part of the host for itself needs root")
 class TestLeftoversOfAnImage:
     def test_what_a_sigkill_of_all_has_left_is_gone_after_the_next_start(self, place, image_of, kernel):
@@ -397,7 +398,7 @@ class TestLeftoversOfAnImage:
         files = place.files()
         process = place.start("-i", image_of("mini"), "while echo begun; do sleep 1; done")
         assert process.stdout.readline() == b"begun\n"
-        end(place, process, "SIGKILL of both")
+        end_run(place, process, "SIGKILL of both")
         assert wait_for_no_processes(2) == []
         assert place.files() == files
         assert place.locks() == []
@@ -475,7 +476,7 @@ class TestPoorHost:
                      env={"HOME": small, "VMTEST_CACHE_DIR": None, "XDG_STATE_HOME": None, "XDG_CACHE_HOME": None})
         assert (result.status, result.out) == (0, "ran\n"), str(result)
 
-    @pytest.mark.parametrize("size", ["1m", "30m", "100m"])
+    @pytest.mark.parametrize("size", ["1m", pytest.param("30m", marks=pytest.mark.slow), "100m"])
     def test_a_cache_that_is_full_keeps_nothing_half_written(self, run, kernel, project, small, size):
         """Each size is used up somewhere else: the modules' index, the unpacked kernel, the template."""
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", small], check=True)
@@ -542,6 +543,7 @@ def test_a_kernel_that_never_comes_up_times_out_with_the_consoles_tail(run, kern
         assert ended["console"] == ""
 
 
+@pytest.mark.slow
 def test_a_kernel_that_waits_for_ever_times_out_with_the_consoles_tail(verdict):
     _, ended = verdict(["--kargs", "rdinit=/nonsense root=/dev/nothing rootwait loglevel=7", "--no-template",
                         "--boot-timeout", "25", "true"])
@@ -564,12 +566,14 @@ def image_verdict(run, image, project, *args):
     return result, finished(result)
 
 
+@pytest.mark.slow
 def test_an_agent_of_an_image_that_is_killed_is_lost(run, image_of, project):
     result, ended = image_verdict(run, image_of("mini"), project, "echo begun; sleep 1; kill -9 $PPID; sleep 1000")
     expect(ended, 69, "lost", "vmtest's agent in the guest has ended, though the guest goes on")
     assert output(result) == "begun\n", str(result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modules, loaded", [("-r", "no"), ("-a", "yes")], ids=["no pvpanic", "pvpanic"])
 def test_a_panic_in_an_image_is_told_by_its_line(run, image_of, project, modules, loaded):
     result, ended = image_verdict(
