@@ -188,7 +188,7 @@ static int option_set(struct options *options, const struct option_row *row, con
     int r = 0;
 
     options->given[row - option_rows] = true;
-    if (text)
+    if (row->type != OPTION_TYPE_FLAG)
         set_string(&options->text[row - option_rows], text);
     switch (row->type) {
     case OPTION_TYPE_FLAG:

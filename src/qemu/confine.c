@@ -72,7 +72,7 @@ bool confine_available(void) {
 }
 
 static struct ruleset_attr all_that_is_handled(long abi) {
-    struct ruleset_attr attr = {.handled_access_fs = WRITE_RIGHTS | DEVICE_RIGHTS};
+    struct ruleset_attr attr = {.handled_access_fs = WRITE_RIGHTS | FS_IOCTL_DEV};
 
     if (abi < ABI_TRUNCATE)
         attr.handled_access_fs &= ~FS_TRUNCATE;
