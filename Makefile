@@ -23,6 +23,10 @@ check-all:
 	@$(INSTALL_DEPS) build check
 	@scripts/run-tests all
 
+soak: all
+	@$(INSTALL_DEPS) check
+	@tests/soak/soak
+
 lint: all
 	@$(INSTALL_DEPS) lint
 	@scripts/lint $(BUILD)
@@ -37,4 +41,4 @@ install: all
 clean:
 	rm -rf build build-asan build-clang examples/demo/kernel
 
-.PHONY: all build-deps demo check check-all lint bench install clean
+.PHONY: all build-deps demo check check-all soak lint bench install clean

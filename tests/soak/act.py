@@ -264,8 +264,8 @@ class Act:
         wrong = []
         if not any(ending.fits(self) for ending in self.endings):
             said = [f"{end['verdict']} {end['status']} in {end['stage']} ({end['reason']})" for end in self.finished]
-            wrong.append(f"act {self.number} ended with status {self.status}, {'; '.join(said) or 'no verdict'}; expected "
-                         + " or ".join(map(str, self.endings)))
+            wrong.append(f"act {self.number} ended with status {self.status}, {'; '.join(said) or 'no verdict'}; "
+                         "expected " + " or ".join(map(str, self.endings)))
         if self.json and self.is_run and self.status >= 0 and self.close_after is None:
             wrong += [f"act {self.number}: {line}" for line in self.bad_events()]
         if self.terminal and self.status >= 0 and not self.is_restored:

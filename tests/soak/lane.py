@@ -19,6 +19,7 @@ from scenarios import PASS, Stage
 from world import World
 
 GRACE = 2.0
+LATE = 30.0
 HARD_LIMIT = 300.0
 TICK = 0.01
 
@@ -128,7 +129,8 @@ class Lane:
     def look(self, plan, result, after_recovery=False):
         """What is there after a run, within the grace."""
         ended = time.monotonic()
-        patient = plan.debris and not after_recovery
+        hung = any(act.hung for act in plan.acts)  # then all was killed
+        patient = hung or (plan.debris and not after_recovery)
         while True:
             everyone = procs.descendants(os.getpid())
             alive = [one for one in everyone if one.state != "Z"]
@@ -142,15 +144,25 @@ class Lane:
         result.slowest = max(result.slowest, time.monotonic() - ended)
         if alive:
             result.problems += [f"left running: {procs.describe(one)}" for one in alive]
+            result.problems.append(self.wait_longer(ended))
         result.problems += [f"left behind: {name}" for name in left]
         result.problems += [f"left locked: {line}" for line in locks]
         zombies = procs.reap()
-        if zombies and not plan.orphans:
+        if zombies and not plan.orphans and not hung:
             result.problems.append(f"{zombies} processes were not waited for")
             result.left["zombie"] += zombies
         result.left["process"] += len(alive)
         result.left["file"] += len(left)
         result.left["lock"] += len(locks)
+
+    @staticmethod
+    def wait_longer(ended):
+        """Whether what was not gone in time is late or stays for good."""
+        while time.monotonic() - ended < LATE:
+            if all(one.state == "Z" for one in procs.descendants(os.getpid())):
+                return f"gone after {time.monotonic() - ended:.1f} s"
+            time.sleep(TICK)
+        return f"not gone after {LATE:.0f} s either"
 
     def recover(self, plan, directory, work, result):
         """What was killed could not tidy up: the next start does, and is none the worse for it."""
