@@ -2,6 +2,7 @@
 """One start of vmtest (an act): the command line, the faults that strike it, and how it may end."""
 import base64
 import fcntl
+import glob
 import json
 import os
 import pty
@@ -20,7 +21,8 @@ PIECE = 1 << 16
 
 @dataclass
 class Fault:
-    """What strikes an act `delay` seconds after `anchor`: its start, a stage, or the command's first output."""
+    """What strikes an act `delay` seconds after `anchor`: its start, a stage, the command's first output, or the first
+    sign of a template that is being made (draft)."""
     kind: str  # qemu, worker, vmtest, both, signal
     number: int = signal.SIGKILL
     anchor: str = "start"
@@ -205,6 +207,8 @@ class Act:
     def reached(self, anchor, target=""):
         if anchor == "start":
             return True
+        if anchor == "draft":
+            return bool(glob.glob(f"{self.full_env['XDG_CACHE_HOME']}/vmtest/templates/.draft-*/state"))
         if not self.json:
             return f"===> {'Running' if anchor in ('command', 'output') else 'Booting'}".encode() in (
                 self.file("out") if self.terminal else self.file("err"))

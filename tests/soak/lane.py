@@ -14,7 +14,7 @@ import traceback
 from dataclasses import dataclass, field
 
 import procs
-from act import Act
+from act import Act, Ending
 from scenarios import PASS, Stage
 from world import World
 
@@ -29,6 +29,8 @@ class Result:
     index: int
     scenario: str
     seconds: float = 0.0
+    faults: int = 0
+    struck: int = 0  # of the faults; one may come too late
     problems: list = field(default_factory=list)
     left: dict = field(default_factory=lambda: {"process": 0, "file": 0, "lock": 0, "zombie": 0})
     slowest: float = 0.0  # seconds until the last process had gone
@@ -74,6 +76,9 @@ class Lane:
             plan = scenario(Stage(random.Random(f"{self.config.seed}-{index}"), self.world, work, self.config.kernel,
                                   self.image))
             acts = plan.acts
+            if plan.clear:
+                clear = Act(["cache", "clear"], [Ending(None, 0)], json=False, is_run=False)
+                self.play([clear], directory, work, result, first=len(acts))
             given = self.listing(work)
             self.play(plan.acts, directory, work, result)
             self.look(plan, result)
@@ -87,6 +92,8 @@ class Lane:
             result.problems.append("the soak failed: " + traceback.format_exc().splitlines()[-1])
             with open(f"{directory}/traceback", "w", encoding="utf-8") as file:
                 traceback.print_exc(file=file)
+        faults = [fault for act in acts for fault in act.faults]
+        result.faults, result.struck = len(faults), sum(fault.struck is not None for fault in faults)
         result.seconds = time.monotonic() - began
         self.tidy(acts, directory, result)
         return result
@@ -131,9 +138,11 @@ class Lane:
         ended = time.monotonic()
         hung = any(act.hung for act in plan.acts)  # then all was killed
         patient = hung or (plan.debris and not after_recovery)
+        zombies = 0
         while True:
-            everyone = procs.descendants(os.getpid())
-            alive = [one for one in everyone if one.state != "Z"]
+            # A process whose threads have not all ended is a zombie already, but cannot be waited for yet.
+            zombies += procs.reap()
+            alive = procs.descendants(os.getpid())
             left = [] if patient else self.world.leftovers()
             locks = self.world.locks()
             if not (alive or left or locks):
@@ -147,7 +156,6 @@ class Lane:
             result.problems.append(self.wait_longer(ended))
         result.problems += [f"left behind: {name}" for name in left]
         result.problems += [f"left locked: {line}" for line in locks]
-        zombies = procs.reap()
         if zombies and not plan.orphans and not hung:
             result.problems.append(f"{zombies} processes were not waited for")
             result.left["zombie"] += zombies
@@ -159,7 +167,8 @@ class Lane:
     def wait_longer(ended):
         """Whether what was not gone in time is late or stays for good."""
         while time.monotonic() - ended < LATE:
-            if all(one.state == "Z" for one in procs.descendants(os.getpid())):
+            procs.reap()
+            if not procs.descendants(os.getpid()):
                 return f"gone after {time.monotonic() - ended:.1f} s"
             time.sleep(TICK)
         return f"not gone after {LATE:.0f} s either"

@@ -40,6 +40,7 @@ class Plan:
     debris: bool = False  # something is killed that would have tidied up: what it left is gone after the next start
     orphans: bool = False  # processes lose their parent, and end as somebody else's children
     recover: list = field(default_factory=list)  # the arguments of that next start
+    clear: bool = False  # there is no template before the run
 
 
 def kernel_args(stage, *args, cold=None):
@@ -170,9 +171,10 @@ def qemu_is_killed(stage, args=kernel_args, reach=None):
     fault = Fault("qemu", number, *(reach or moment(stage)))
     # QEMU ends by itself on SIGTERM.
     why = "QEMU" if number == TERM else f"QEMU was killed by signal {int(number)}"
-    after = fault.anchor == "output"
-    endings = [Ending("lost", 69, ("command",) if after else STAGES_UP, why)]
-    if not after:
+    # By then the guest has said hello for sure.
+    up = {"output": ("command",), "draft": STAGES_UP}.get(fault.anchor)
+    endings = [Ending("lost", 69, up or STAGES_UP, why)]
+    if not up:
         endings += [Ending("error", 69, ("boot",), why),
                     # A clone that fails is no reason not to boot.
                     Ending("pass", 0, when=lambda act: act.from_template and act.booted_twice)]
@@ -195,17 +197,17 @@ def qemu_is_killed_at_the_end(stage):
     return one(Act(kernel_args(stage, "true"), endings, [fault]))
 
 
-def worker_is_killed(stage, args=kernel_args):
+def worker_is_killed(stage, args=kernel_args, reach=None):
     number = stage.rng.choice([KILL, SEGV, ABRT])
-    fault = Fault("worker", number, *moment(stage))
+    fault = Fault("worker", number, *(reach or moment(stage)))
     return Plan([Act(args(stage, NAP), [Ending("error", 69, reason=f"worker was ended by signal {int(number)}")],
                      [fault])], debris=True, orphans=True, recover=args(stage, "true", cold=False))
 
 
-def vmtest_is_killed(stage, args=kernel_args):
+def vmtest_is_killed(stage, args=kernel_args, reach=None):
     """Its worker tidies up, unless that is killed as well."""
     kind = stage.rng.choice(["vmtest", "both"])
-    fault = Fault(kind, KILL, *moment(stage))
+    fault = Fault(kind, KILL, *(reach or moment(stage)))
     return Plan([Act(args(stage, NAP), [Ending(None, -KILL)], [fault])], debris=True, orphans=True,
                 recover=args(stage, "true", cold=False))
 
@@ -216,10 +218,19 @@ def vmtest_is_killed_at_the_end(stage):
                 recover=kernel_args(stage, "true", cold=False))
 
 
-def is_cancelled(stage, args=kernel_args):
+def is_cancelled(stage, args=kernel_args, reach=None):
     number = stage.rng.choice([INT, TERM, HUP])
     endings = [Ending("cancelled", CANCELLED[number]), Ending(None, -number, when=quiet)]
-    return one(Act(args(stage, NAP), endings, [Fault("signal", number, *moment(stage))]))
+    return one(Act(args(stage, NAP), endings, [Fault("signal", number, *(reach or moment(stage)))]))
+
+
+def making_is_struck(stage):
+    """The blow falls while a template is being made, or shortly after."""
+    strike = stage.rng.choice([qemu_is_killed, worker_is_killed, vmtest_is_killed, is_cancelled])
+    plan = strike(stage, lambda stage, *args, cold=False: kernel_args(stage, *args, cold=False),
+                  ("draft", stage.rng.uniform(0, 0.3)))
+    plan.clear = True
+    return plan
 
 
 def is_cancelled_at_the_end(stage):
@@ -402,8 +413,8 @@ TABLE = [
     (6, passes), (4, fails), (3, ends_by_signal), (4, output), (3, piped_input), (1, no_input), (3, timeout),
     (2, boot_timeout), (3, panics), (3, powers_off), (3, reboots), (2, kills_agent), (1, fork_bomb), (1, out_of_memory),
     (8, qemu_is_killed), (3, qemu_aborts), (4, qemu_is_killed_at_the_end), (8, worker_is_killed), (8, vmtest_is_killed),
-    (4, vmtest_is_killed_at_the_end), (8, is_cancelled), (4, is_cancelled_at_the_end), (5, is_cancelled_twice),
-    (4, nobody_reads), (1, bad_kernel), (1, missing_kernel), (4, cache_is_cleaned), (3, template_is_damaged),
+    (4, vmtest_is_killed_at_the_end), (8, is_cancelled), (5, making_is_struck), (4, is_cancelled_at_the_end),
+    (5, is_cancelled_twice), (4, nobody_reads), (1, bad_kernel), (1, missing_kernel), (4, cache_is_cleaned), (3, template_is_damaged),
     (2, small_cache), (5, together), (2, first_use_is_killed), (4, several_targets), (4, on_terminal),
     (2, image_passes), (2, image_goes_down), (2, image_qemu_is_killed), (2, image_is_cancelled),
     (3, image_vmtest_is_killed),
