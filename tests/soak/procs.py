@@ -132,11 +132,15 @@ def dump(root):
         text.append(f"=== {describe(one)}")
         for name in ("wchan", "syscall", "stack", "status"):
             text.append(f"--- {name}\n{read(f'/proc/{one.pid}/{name}').rstrip()}")
-        text.append("--- threads")
-        for thread in sorted(os.listdir(f"/proc/{one.pid}/task")) if os.path.exists(f"/proc/{one.pid}/task") else ():
-            text.append(f"{thread}: {read(f'/proc/{one.pid}/task/{thread}/wchan')}")
-        text.append("--- descriptors")
+        text.append("--- threads: name, state, ticks spent in itself and in the kernel, what it waits for")
         try:
+            for thread in sorted(os.listdir(f"/proc/{one.pid}/task"), key=int):
+                place = f"/proc/{one.pid}/task/{thread}"
+                # From the state on, the fields of proc(5) count from 3.
+                fields = read(f"{place}/stat").rpartition(")")[2].split()
+                text.append(f"{thread}: {read(f'{place}/comm').strip()} {' '.join(fields[:1] + fields[11:13])} "
+                            f"{read(f'{place}/wchan')}")
+            text.append("--- descriptors")
             for fd in sorted(os.listdir(f"/proc/{one.pid}/fd"), key=int):
                 text.append(f"{fd}: {os.readlink(f'/proc/{one.pid}/fd/{fd}')}")
         except OSError:
