@@ -331,7 +331,7 @@ def first_use_is_killed(stage):
     number = KILL
     ending = Ending("error", 69) if kind == "worker" else Ending(None, -KILL)
     act = Act(kernel_args(stage, NAP, cold=False), [ending],
-              [Fault(kind, number, "start", stage.rng.uniform(0, 4))], env={"XDG_CACHE_HOME": cache})
+              [Fault(kind, number, "start", stage.rng.uniform(0.05, 2.5))], env={"XDG_CACHE_HOME": cache})
     return Plan([act], debris=True, orphans=True, recover=kernel_args(stage, "true", cold=False))
 
 
