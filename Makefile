@@ -32,6 +32,10 @@ coverage:
 	@$(INSTALL_DEPS) build check coverage
 	@scripts/coverage
 
+soak: all
+	@$(INSTALL_DEPS) check
+	@tests/soak/soak
+
 lint: all
 	@$(INSTALL_DEPS) lint
 	@scripts/lint $(BUILD)
@@ -46,4 +50,4 @@ install: all
 clean:
 	rm -rf build build-asan build-clang build-fuzz build-coverage examples/demo/kernel
 
-.PHONY: all build-deps demo check check-all fuzz coverage lint bench install clean
+.PHONY: all build-deps demo check check-all fuzz coverage soak lint bench install clean

@@ -9,12 +9,14 @@
 
 #include <fcntl.h>
 #include <libkmod.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
@@ -133,11 +135,26 @@ struct reader {
     int fd;
 };
 
-static int wait_for_reader(const struct reader *reader, const char *directory, struct error **ret_error) {
+/* Waits until the reader has ended, or until it is not wanted any more: false. */
+static bool is_wanted_to_its_end(const struct reader *reader, int stop_fd) {
+    _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, reader->pid, 0);
+    struct pollfd polls[] = {{.fd = pidfd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+    while (pidfd >= 0 && poll(polls, ARRAY_SIZE(polls), -1) <= 0)
+        if (errno != EINTR)
+            break;
+    return !polls[1].revents;
+}
+
+static int wait_for_reader(const struct reader *reader, int stop_fd, const char *directory, struct error **ret_error) {
     int status;
+    bool wanted = is_wanted_to_its_end(reader, stop_fd);
+    if (!wanted)
+        (void)kill(reader->pid, SIGKILL);
     while (waitpid(reader->pid, &status, 0) < 0)
         if (errno != EINTR)
             return error_errno(ret_error, errno, "cannot index the modules in %s", directory);
+    if (!wanted)
+        return error_new(ret_error, ECANCELED, "indexing the modules in %s was stopped", directory);
     if (WIFSIGNALED(status))
         return error_new(ret_error, EINTR, "indexing the modules in %s was ended by signal %d", directory,
                          WTERMSIG(status));
@@ -209,7 +226,8 @@ static int read_records(struct index_modules *modules, struct error **ret_error)
         if (readers[i].pid > 0) {
             if (r < 0)
                 (void)kill(readers[i].pid, SIGKILL);
-            int waited = wait_for_reader(&readers[i], modules->directory, r < 0 ? NULL : ret_error);
+            int waited = wait_for_reader(&readers[i], r < 0 ? -1 : modules->stop_fd, modules->directory,
+                                         r < 0 ? NULL : ret_error);
             if (r == 0)
                 r = waited;
         }

@@ -55,10 +55,27 @@ static int teardown(void **state) {
 static char *build(struct fixture *fixture, bool build_tree, const char *cache, bool *ret_temporary) {
     _cleanup_error_ struct error *error = NULL;
     char *index = NULL;
-    if (index_build(fixture->directory, RELEASE, build_tree, cache, count_notice, fixture, &index, ret_temporary,
+    if (index_build(fixture->directory, RELEASE, build_tree, cache, -1, count_notice, fixture, &index, ret_temporary,
                     &error) < 0)
         fail_msg("%s", error_message(error));
     return index;
+}
+
+static void test_a_run_that_is_stopped_gets_no_index_and_leaves_nothing(void **state) {
+    struct fixture *fixture = *state;
+    _cleanup_error_ struct error *error = NULL;
+    char *index = NULL;
+    bool temporary;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    (void)close(ends[1]); /* readable from now on */
+    assert_int_equal(index_build(fixture->directory, RELEASE, false, fixture->cache, ends[0], count_notice, fixture,
+                                 &index, &temporary, &error),
+                     -ECANCELED);
+    (void)close(ends[0]);
+    assert_null(index);
+    _cleanup_free_ char *modules = xasprintf("%s/modules", fixture->cache);
+    assert_int_equal(rmdir(modules), 0);
 }
 
 static struct kmod_ctx *open_kmod(const char *index) {
@@ -253,6 +270,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_libkmod_finds_aliases_symbols_and_built_ins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_files_are_as_modprobe_reads_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_run_that_is_stopped_gets_no_index_and_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_index_is_built_once_and_again_after_a_change, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_a_cache_the_index_is_private, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_killed_runs_left_is_swept_and_what_is_being_built_stays, setup,

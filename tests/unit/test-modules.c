@@ -70,7 +70,7 @@ static void remove_file(const char *root, const char *path) {
 
 static void find(struct fixture *fixture, const char *given, struct modules *ret) {
     _cleanup_error_ struct error *error = NULL;
-    if (modules_find(&fixture->kernel, given, fixture->cache, NULL, NULL, ret, &error) < 0)
+    if (modules_find(&fixture->kernel, given, fixture->cache, -1, NULL, NULL, ret, &error) < 0)
         fail_msg("%s", error_message(error));
 }
 
@@ -154,7 +154,7 @@ static void test_given_directory_without_the_modules_is_an_error(void **state) {
         _cleanup_error_ struct error *error = NULL;
         struct modules modules = {0};
         _cleanup_free_ char *path = xasprintf("%s/%s", fixture->root, cases[i].given);
-        assert_true(modules_find(&fixture->kernel, path, fixture->cache, NULL, NULL, &modules, &error) < 0);
+        assert_true(modules_find(&fixture->kernel, path, fixture->cache, -1, NULL, NULL, &modules, &error) < 0);
         if (!strstr(error_message(error), cases[i].says))
             fail_msg("'%s' is not said: %s", cases[i].says, error_message(error));
     }
