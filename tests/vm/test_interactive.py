@@ -89,7 +89,9 @@ def test_on_a_terminal_a_pass_collapses_and_a_failure_is_shown_whole(terminal, p
     if ending == "true":
         assert screen == ["=> on a terminal", "PASS"], screen
     else:
-        assert screen[0] == "=> on a terminal" and screen[-2:] == ["Command failed with exit code: 9", "FAILED"], screen
+        assert screen[0] == "=> on a terminal" and screen[-1] == "FAILED", screen
+        assert screen[-3] == "Command failed with exit code: 9", screen
+        assert screen[-2].startswith("Run it again: ") and screen[-2].endswith(" -f '^on a terminal$'"), screen
         assert [line for line in screen if line.startswith("line ")] == [f"line {i} of 30" for i in range(1, 31)]
         assert "\x1b[31mCommand failed" in text.decode(), "not red"
     assert word in screen

@@ -116,7 +116,7 @@ class TestRemovingTheHost:
     TREES = ["/etc", "/boot", "/usr/bin", "/usr/sbin", f"{TOP}/src", f"{TOP}/agent"]
     TOPS = ["/", "/usr", "/usr/lib", "/var", "/var/lib", "/root", "/home", TOP]
 
-    @pytest.fixture(scope="class", params=[20, pytest.param(900, marks=pytest.mark.slow)])
+    @pytest.fixture(scope="class", params=[20, pytest.param(180, marks=pytest.mark.slow)])
     def seconds(self, request):
         return request.param
 
