@@ -71,10 +71,23 @@ static char *describe_panic(const char *text) {
     return words ? xstrndup(words, strcspn(words, "\r\n")) : line;
 }
 
+static const char *during(const struct machine *machine) {
+    return machine->stage == STAGE_COMMAND ? "during the command" : "while it was being set up";
+}
+
+static void end_by_kexec(struct machine *machine) {
+    machine_end(machine, VERDICT_LOST, 0, "the guest started another kernel (kexec) %s", during(machine));
+}
+
 static void end_by_panic(struct machine *machine) {
     _cleanup_free_ char *line =
         describe_panic(machine->console.data ? machine->console.data + machine->console_past : NULL);
 
+    /* Another kernel was started before, and it is that one that came to no good end. */
+    if (machine->kexec_suspected) {
+        end_by_kexec(machine);
+        return;
+    }
     /* One that somebody seemed to disprove at first: another processor may answer while one panics. */
     if (!line)
         line = describe_panic(machine->panic_text.data);
@@ -122,14 +135,6 @@ void machine_judge_qemu_exit(struct machine *machine) {
                     "another uses it; wait for that to end");
     else
         machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "QEMU %s%s", how, words);
-}
-
-static const char *during(const struct machine *machine) {
-    return machine->stage == STAGE_COMMAND ? "during the command" : "while it was being set up";
-}
-
-static void end_by_kexec(struct machine *machine) {
-    machine_end(machine, VERDICT_LOST, 0, "the guest started another kernel (kexec) %s", during(machine));
 }
 
 uint64_t machine_lost_after(const struct machine *machine) {

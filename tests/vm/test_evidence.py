@@ -99,7 +99,7 @@ class TestTasks:
         assert (result.status, finished(result)["verdict"]) == (124, "timeout"), str(result)
         console = "".join(event.get("text", "") for event in map(json.loads, result.out.splitlines())
                           if event["event"] == "console")
-        assert "Show State" in console and "task:vmtest-agent" in console and "Show Blocked State" in console, str(result)
+        assert "Show State" in console and "task:init" in console and "Show Blocked State" in console, str(result)
         assert "did not show" not in finished(result)["tasks"]
 
 
