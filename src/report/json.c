@@ -42,12 +42,6 @@ static struct json_sink *json_of(struct sink *sink) {
     return (struct json_sink *)sink;
 }
 
-static double seconds(uint64_t nsec) {
-    uint64_t usec = nsec / 1000;
-
-    return (double)usec / 1e6;
-}
-
 static int append_piece(const char *data, size_t size, void *buffer) {
     buffer_append(buffer, data, size);
     return 0;
@@ -70,7 +64,7 @@ static json_t *new_object(const struct json_sink *json, const char *event, const
     (void)json_object_set_new(object, "event", json_string(event));
     if (target)
         (void)json_object_set_new(object, "target", json_lossy_string(target));
-    (void)json_object_set_new(object, "time", json_real(seconds(json->nsec)));
+    (void)json_object_set_new(object, "time", json_seconds(json->nsec));
     return object;
 }
 

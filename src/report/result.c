@@ -55,17 +55,17 @@ static void add_unless_empty(json_t *object, const char *key, const char *text) 
         (void)json_object_set_new(object, key, json_lossy_string(text));
 }
 
-static double seconds(uint64_t nsec) {
+json_t *json_seconds(uint64_t nsec) {
     uint64_t usec = nsec / 1000;
 
-    return (double)usec / 1e6;
+    return json_real((double)usec / 1e6);
 }
 
 void result_add_to_json(json_t *object, const struct run_result *result) {
     json_t *durations = json_object();
 
     for (enum stage stage = 0; stage < STAGE_COUNT; stage++)
-        (void)json_object_set_new(durations, stage_name(stage), json_real(seconds(result->nsec[stage])));
+        (void)json_object_set_new(durations, stage_name(stage), json_seconds(result->nsec[stage]));
     json_t *usage = json_pack("{s:f, s:f, s:I}", "user_seconds", (double)result->user_usec / 1e6, "system_seconds",
                               (double)result->system_usec / 1e6, "max_rss_kib", (json_int_t)result->max_rss_kib);
 

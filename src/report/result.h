@@ -16,6 +16,9 @@ void result_add_to_json(json_t *object, const struct run_result *result);
 /* A string that may hold bytes that are not UTF-8: each becomes U+FFFD. */
 json_t *json_lossy_string(const char *text);
 
+/* Nanoseconds as seconds, to the microsecond. */
+json_t *json_seconds(uint64_t nsec);
+
 /*
  * The line that runs a target again: `command` as it is where `name` is NULL, else with a filter for that name. Caller
  * frees.
