@@ -42,8 +42,40 @@ static struct json_sink *json_of(struct sink *sink) {
     return (struct json_sink *)sink;
 }
 
+/*
+ * The length of the character at `text` if a reader may take it for the end of a line or a terminal for a command: DEL,
+ * the C1 controls (NEL among them), LINE SEPARATOR, PARAGRAPH SEPARATOR; else 0. JSON allows them in a string as they
+ * are (RFC 8259, section 7).
+ */
+static size_t unsafe_length(const unsigned char *text, size_t size) {
+    if (text[0] == 0x7f)
+        return 1;
+    if (size >= 2 && text[0] == 0xc2 && text[1] < 0xa0)
+        return 2;
+    if (size >= 3 && text[0] == 0xe2 && text[1] == 0x80 && (text[2] == 0xa8 || text[2] == 0xa9))
+        return 3;
+    return 0;
+}
+
+/* Takes a piece of the JSON text, which ends between two characters, and escapes what jansson leaves alone. */
 static int append_piece(const char *data, size_t size, void *buffer) {
-    buffer_append(buffer, data, size);
+    const unsigned char *text = (const unsigned char *)data;
+    size_t start = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        size_t length = unsafe_length(text + i, size - i);
+
+        if (length == 0)
+            continue;
+        buffer_append(buffer, data + start, i - start);
+        buffer_printf(buffer, "\\u%04x",
+                      length == 1   ? text[i]
+                      : length == 2 ? text[i + 1]
+                                    : 0x2000U + (text[i + 2] - 0x80U));
+        start = i + length;
+        i = start - 1;
+    }
+    buffer_append(buffer, data + start, size - start);
     return 0;
 }
 

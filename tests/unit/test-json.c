@@ -158,6 +158,10 @@ static void each_event_is_one_line(void **state) {
     event.data = "gr\xc3\xbc\0\x1b";
     event.size = 6;
     sink->handle(sink, &event);
+    /* DEL, NEL, the last C1 control, NO-BREAK SPACE, and the separators between two that are none. */
+    event.data = "\x7f\xc2\x85-\xc2\x9f\xc2\xa0\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa";
+    event.size = strlen(event.data);
+    sink->handle(sink, &event);
     event.stream = OUTPUT_STDOUT;
     event.data = "\xff\xfe";
     event.size = 2;
@@ -171,6 +175,8 @@ static void each_event_is_one_line(void **state) {
         "{\"event\":\"console\",\"target\":\"a \\\"b\\\"\",\"time\":1.5,\"text\":\"x\\n\"}\n"
         "{\"event\":\"output\",\"target\":\"a \\\"b\\\"\",\"time\":2.000001,\"stream\":\"stderr\",\"text\":"
         "\"gr\xc3\xbc\\u0000\\u001B\"}\n"
+        "{\"event\":\"output\",\"target\":\"a \\\"b\\\"\",\"time\":2.000001,\"stream\":\"stderr\",\"text\":"
+        "\"\\u007f\\u0085-\\u009f\xc2\xa0\xe2\x80\xa7\\u2028\\u2029\xe2\x80\xaa\"}\n"
         "{\"event\":\"output\",\"target\":\"a "
         "\\\"b\\\"\",\"time\":2.000001,\"stream\":\"stdout\",\"base64\":\"//4=\"}\n"
         "{\"event\":\"summary\",\"time\":2.000001,\"targets\":3,\"not_passed\":1}\n");
