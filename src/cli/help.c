@@ -11,9 +11,8 @@
 #define HELP_INDENT 28
 
 static const char *const group_titles[] = {
-    [GROUP_CONFIG] = "Targets of a file", [GROUP_ONE_LINER] = "One-liner",
-    [GROUP_EVERY] = "Every target",       [GROUP_OUTPUT] = "Output",
-    [GROUP_GENERAL] = "General",
+    [GROUP_CONFIG] = "Targets of a file", [GROUP_ONE_LINER] = "One-liner", [GROUP_EVERY] = "Every target",
+    [GROUP_MANY] = "Many targets",        [GROUP_OUTPUT] = "Output",       [GROUP_GENERAL] = "General",
 };
 static_assert(ARRAY_SIZE(group_titles) == OPTION_GROUP_COUNT, "each group has a title");
 
@@ -95,10 +94,15 @@ static char *option_help(const struct option_row *row) {
     return xasprintf("%s %s is %s.", row->help, row->argument, values);
 }
 
+/* What stands between an option and its argument: nothing where the argument brings its own "[=". */
+static const char *argument_gap(const struct option_row *row) {
+    return row->argument && row->argument[0] != '[' ? " " : "";
+}
+
 static void append_option(struct buffer *out, const struct option_row *row) {
     _cleanup_free_ char *letter = row->letter ? xasprintf("-%c, ", row->letter) : xstrdup("    ");
     _cleanup_free_ char *left =
-        xasprintf("  %s--%s%s%s", letter, row->name, row->argument ? " " : "", row->argument ? row->argument : "");
+        xasprintf("  %s--%s%s%s", letter, row->name, argument_gap(row), row->argument ? row->argument : "");
     _cleanup_free_ char *help = option_help(row);
     int gap = HELP_INDENT - (int)strlen(left);
 
@@ -162,7 +166,7 @@ static void append_option_roff(struct buffer *out, const struct option_row *row)
     append_roff(out, row->name);
     buffer_append_string(out, "\\fR");
     if (row->argument)
-        buffer_printf(out, " \\fI%s\\fR", row->argument);
+        buffer_printf(out, "%s\\fI%s\\fR", argument_gap(row), row->argument);
     buffer_append(out, "\n", 1);
     append_roff_line(out, help);
 }

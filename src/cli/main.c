@@ -12,8 +12,8 @@
 #include "cli/cache.h"
 #include "cli/help.h"
 #include "cli/options.h"
+#include "cli/sinks.h"
 #include "config/config.h"
-#include "report/sink.h"
 #include "run/supervisor.h"
 
 static int fail(const struct error *error, int status) {
@@ -71,8 +71,8 @@ static int load_targets(const struct options *options, struct config **ret_confi
     if (options_is_one_liner(options))
         return load_one_liner(options, ret_config, ret_error);
     r = config_load(options->config ? options->config : "vmtest.toml", options->strict, ret_config, ret_error);
-    if (r == 0 && options->filter) {
-        r = config_filter(*ret_config, options->filter, ret_error);
+    if (r == 0 && options->filters.count > 0) {
+        r = config_filter(*ret_config, options->filters.items[0], ret_error);
         if (r < 0)
             error_context(ret_error, "--filter");
     }
@@ -106,61 +106,23 @@ static void apply_options(const struct options *options, struct config *config) 
     }
 }
 
-static struct sink *make_sink(const struct options *options, const struct config *config, const char *again,
-                              struct writer *writer) {
-    bool one_liner = options_is_one_liner(options);
-    bool out_tty = isatty(STDOUT_FILENO);
-    bool err_tty = isatty(STDERR_FILENO);
-    /* A terminal that cannot move its cursor gets everything as it comes. */
-    bool tty = (one_liner ? err_tty : out_tty) && !str_equal(getenv("TERM"), "dumb");
-    const struct terminal_options terminal = {
-        .out_fd = STDOUT_FILENO,
-        .err_fd = STDERR_FILENO,
-        .window = tty && !environment_set("VMTEST_NO_UI"),
-        .color = tty && !environment_set("NO_COLOR"),
-        .one_liner = one_liner,
-        .interactive = config->targets[0]->interactive,
-        .again = again,
-    };
-
-    if (options->format == FORMAT_JSON)
-        return sink_json_new(STDOUT_FILENO, writer);
-    return sink_terminal_new(&terminal, writer);
-}
-
-/* Says what of the run could not be told. Returns the exit status, which is no success then. */
-static int end_sinks(struct supervisor *supervisor, struct sink *artifacts, int status) {
-    const struct error *error = artifacts ? sink_artifacts_error(artifacts) : NULL;
-
-    if (supervisor_output_error(supervisor) != 0)
-        (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",
-                      strerror(supervisor_output_error(supervisor)));
-    if (!error)
-        return status;
-    (void)fprintf(stderr, "vmtest: the artifacts are not complete: %s\n", error_message(error));
-    return status == 0 ? EXIT_STATUS_UNAVAILABLE : status;
-}
-
 static int run(const struct options *options, const struct config *config, const char *again, uint64_t start) {
     _cleanup_error_ struct error *error = NULL;
+    _cleanup_run_plan_ struct run_plan *plan = run_plan_new(config->targets, config->n_targets, start);
     _cleanup_supervisor_ struct supervisor *supervisor = NULL;
-    const struct supervisor_options supervisor_options = {
-        .start = start, .artifacts = options->artifacts, .input_fd = STDIN_FILENO};
-    struct sink *sinks[2];
-    size_t n_sinks = 0;
+    const struct supervisor_options supervisor_options = {.artifacts = options->artifacts, .input_fd = STDIN_FILENO};
+    struct sinks sinks;
 
     if (supervisor_new(&supervisor_options, &supervisor, &error) < 0)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
-
-    /* The artifacts come first: they are whole when the terminal says that a target has ended. */
-    struct sink *artifacts = options->artifacts ? sink_artifacts_new(again, options_is_one_liner(options)) : NULL;
-    if (artifacts)
-        sinks[n_sinks++] = artifacts;
-    sinks[n_sinks++] = make_sink(options, config, again, supervisor_writer(supervisor));
-    int status = supervisor_run(supervisor, config->targets, config->n_targets, sinks, n_sinks);
-    status = end_sinks(supervisor, artifacts, status);
-    for (size_t i = 0; i < n_sinks; i++)
-        sinks[i]->free(sinks[i]);
+    if (sinks_make(&sinks, options, plan, again, supervisor_writer(supervisor), &error) < 0)
+        return fail(error, EXIT_STATUS_UNAVAILABLE);
+    int status = supervisor_run(supervisor, plan, sinks.items, sinks.n_items);
+    if (supervisor_output_error(supervisor) != 0)
+        (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",
+                      strerror(supervisor_output_error(supervisor)));
+    status = sinks_end(&sinks, status);
+    sinks_deinit(&sinks);
     return status;
 }
 
@@ -170,12 +132,19 @@ static int print_help(const struct options *options) {
     return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_STATUS_UNAVAILABLE : 0;
 }
 
-/* `vmtest cache ...`: a verb, since no option comes before it that asks for a guest. */
-static int run_cache(int argc, char **argv) {
+/* Verbs: words in front of which no option stands that asks for a guest. */
+static const struct verb {
+    const char *name;
+    int (*main)(int argc, char *const argv[], struct error **ret_error);
+} verbs[] = {
+    {"cache", cache_main},
+};
+
+static int run_verb(const struct verb *verb, int argc, char **argv) {
     _cleanup_error_ struct error *error = NULL;
 
     start_log();
-    int status = cache_main(argc, argv, &error);
+    int status = verb->main(argc, argv, &error);
     return error ? fail(error, status) : status;
 }
 
@@ -188,8 +157,10 @@ int main(int argc, char **argv) {
     open_standard_descriptors();
     (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error that is told */
     (void)setlocale(LC_CTYPE, "");
-    if (argc > 1 && str_equal(argv[1], "cache"))
-        return run_cache(argc - 1, argv + 1);
+    for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(verbs); i++) {
+        if (str_equal(argv[1], verbs[i].name))
+            return run_verb(&verbs[i], argc - 1, argv + 1);
+    }
     if (options_parse(argc, argv, &options, &error) < 0)
         return fail(error, EXIT_STATUS_USAGE);
     if (options.help || options.version)

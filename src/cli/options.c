@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <getopt.h>
+#include <inttypes.h>
 
 #include "base/file.h"
 #include "config/config.h"
@@ -23,8 +24,13 @@
 const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_CONFIG] = {"config", 'c', "FILE", OPTION_TYPE_PATH, GROUP_CONFIG, FIELD(config), NULL, NO_KEY,
         "Run the targets of FILE in place of vmtest.toml in the current directory."},
-    [OPTION_FILTER] = {"filter", 'f', "REGEX", OPTION_TYPE_STRING, GROUP_CONFIG, FIELD(filter), NULL, NO_KEY,
-        "Run only the targets whose name matches the regular expression REGEX (PCRE2, found anywhere in the name)."},
+    [OPTION_FILTER] = {"filter", 'f', "REGEX", OPTION_TYPE_LIST, GROUP_CONFIG, FIELD(filters), NULL, NO_KEY,
+        "Run only the targets whose name matches the regular expression REGEX (PCRE2, found anywhere in the name). Given "
+        "several times, a target is run if one of them matches."},
+    [OPTION_EXCLUDE] = {"exclude", '\0', "REGEX", OPTION_TYPE_LIST, GROUP_CONFIG, FIELD(excludes), NULL, NO_KEY,
+        "Leave out the targets whose name matches REGEX, whatever --filter says. May be given several times."},
+    [OPTION_FAILED] = {"failed", '\0', NULL, OPTION_TYPE_FLAG, GROUP_CONFIG, FIELD(failed), NULL, NO_KEY,
+        "Run only the targets that did not pass the last time."},
     [OPTION_STRICT] = {"strict", '\0', NULL, OPTION_TYPE_FLAG, GROUP_CONFIG, FIELD(strict), NULL, NO_KEY,
         "Make every warning about the file an error, such as a key that is not known."},
     [OPTION_KERNEL] = {"kernel", 'k', "KERNEL", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(kernel), NULL, KEY_KERNEL,
@@ -97,8 +103,33 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_NO_SANDBOX] = {"no-sandbox", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(no_sandbox), NULL, KEY_SANDBOX,
         "Do not confine QEMU, whatever the file says: for a QEMU that was built without its filter for system calls, or that "
         "needs other files than the run's."},
+    [OPTION_JOBS] = {"jobs", 'j', "N", OPTION_TYPE_POSITIVE, GROUP_MANY, FIELD(jobs), NULL, NO_KEY,
+        "Run at most N targets at once, as far as the host's memory allows (default: as many as there are memory and "
+        "processors for)."},
+    [OPTION_FAIL_FAST] = {"fail-fast", '\0', NULL, OPTION_TYPE_FLAG, GROUP_MANY, FIELD(fail_fast), NULL, NO_KEY,
+        "Start no further target once one has not passed; those that run are let finish."},
+    [OPTION_RETRIES] = {"retries", '\0', "N", OPTION_TYPE_COUNT, GROUP_MANY, FIELD(retries), NULL, NO_KEY,
+        "Try a target that does not pass up to N times more. One that passes then is reported as flaky (default: 0)."},
+    [OPTION_FLAKY_FAILS] = {"flaky-fails", '\0', NULL, OPTION_TYPE_FLAG, GROUP_MANY, FIELD(flaky_fails), NULL, NO_KEY,
+        "Fail a target that passes at a further attempt only."},
+    [OPTION_REPEAT] = {"repeat", '\0', "N", OPTION_TYPE_POSITIVE, GROUP_MANY, FIELD(repeat), NULL, NO_KEY,
+        "Run each target N times (default: 1)."},
+    [OPTION_SHUFFLE] = {"shuffle", '\0', "[=SEED]", OPTION_TYPE_SEED, GROUP_MANY, FIELD(seed), NULL, NO_KEY,
+        "Start the targets in random order. SEED, a number, gives the order of an earlier run again."},
+    [OPTION_SHARD] = {"shard", '\0', "I/N", OPTION_TYPE_STRING, GROUP_MANY, FIELD(shard), NULL, NO_KEY,
+        "Run only part I, from 1, of the N parts that the list of targets is split into. auto takes both numbers from "
+        "the environment of the CI system or cluster, auto/N only the first."},
+    [OPTION_TIMINGS] = {"timings", '\0', "FILE", OPTION_TYPE_PATH, GROUP_MANY, FIELD(timings), NULL, NO_KEY,
+        "Split by the durations in FILE, a JSON report of an earlier run, in place of by name. All shards have to be given the same."},
     [OPTION_ARTIFACTS] = {"artifacts", '\0', "DIR", OPTION_TYPE_PATH, GROUP_OUTPUT, FIELD(artifacts), NULL, NO_KEY,
         "Keep the console, the output and what else explains a verdict in DIR, in a directory for each target."},
+    [OPTION_REPORT] = {"report", '\0', "KIND=FILE", OPTION_TYPE_LIST, GROUP_OUTPUT, FIELD(reports), NULL, NO_KEY,
+        "Write a report to FILE: junit, tap, json, markdown or html. github needs no FILE: it annotates a run of GitHub "
+        "Actions. May be given several times."},
+    [OPTION_QUIET] = {"quiet", '\0', NULL, OPTION_TYPE_FLAG, GROUP_OUTPUT, FIELD(quiet), NULL, NO_KEY,
+        "Show only the targets that do not pass, and the summary."},
+    [OPTION_VERBOSE] = {"verbose", '\0', NULL, OPTION_TYPE_FLAG, GROUP_OUTPUT, FIELD(verbose), NULL, NO_KEY,
+        "Show everything as it comes, each line with its target's name in front."},
     [OPTION_FORMAT] = {"format", '\0', "FORMAT", OPTION_TYPE_CHOICE, GROUP_OUTPUT, FIELD(format), "terminal|json",
         NO_KEY,
         "Show the run to a person, or print one JSON object a line for each event (default: terminal)."},
@@ -115,6 +146,8 @@ void options_deinit(struct options *options) {
 
         if (row->type == OPTION_TYPE_STRING || row->type == OPTION_TYPE_PATH || row->type == OPTION_TYPE_MEMORY)
             free(*(char **)((char *)options + row->offset));
+        if (row->type == OPTION_TYPE_LIST)
+            strv_deinit((struct strv *)(void *)((char *)options + row->offset));
     }
     for (size_t i = 0; i < OPTION_ID_COUNT; i++)
         free(options->text[i]);
@@ -160,6 +193,19 @@ static int cpus_parse(const struct option_row *row, const char *text, unsigned *
     return 0;
 }
 
+static int number_parse(const struct option_row *row, const char *text, uint64_t minimum, uint64_t maximum,
+                        uint64_t *ret_number, struct error **ret_error) {
+    char *end;
+
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno != 0 || text[0] < '0' || text[0] > '9' || *end != '\0' || number < minimum || number > maximum)
+        return error_new(ret_error, EINVAL, "option '--%s': '%s' is not a number from %" PRIu64 " to %" PRIu64,
+                         row->name, text, minimum, maximum);
+    *ret_number = number;
+    return 0;
+}
+
 /* Names with commas between them. */
 static int set_parse(const struct option_row *row, const char *text, unsigned *bits, struct error **ret_error) {
     _cleanup_free_ char *copy = xstrdup(text);
@@ -184,11 +230,12 @@ static void set_string(void *field, const char *text) {
 static int option_set(struct options *options, const struct option_row *row, const char *text,
                       struct error **ret_error) {
     void *field = (char *)options + row->offset;
+    uint64_t number;
     uint64_t bytes;
     int r = 0;
 
     options->given[row - option_rows] = true;
-    if (row->type != OPTION_TYPE_FLAG)
+    if (row->type != OPTION_TYPE_FLAG && text)
         set_string(&options->text[row - option_rows], text);
     switch (row->type) {
     case OPTION_TYPE_FLAG:
@@ -206,6 +253,19 @@ static int option_set(struct options *options, const struct option_row *row, con
         return choice_parse(row, text, field, ret_error);
     case OPTION_TYPE_CPUS:
         return cpus_parse(row, text, field, ret_error);
+    case OPTION_TYPE_COUNT:
+    case OPTION_TYPE_POSITIVE:
+        r = number_parse(row, text, row->type == OPTION_TYPE_POSITIVE, OPTION_COUNT_MAX, &number, ret_error);
+        if (r == 0)
+            *(unsigned *)field = (unsigned)number;
+        return r;
+    case OPTION_TYPE_SEED:
+        return text ? number_parse(row, text, 0, UINT64_MAX, field, ret_error) : 0;
+    case OPTION_TYPE_LIST:
+        if (str_empty(text))
+            return error_new(ret_error, EINVAL, "option '--%s' needs a %s that is not empty", row->name, row->argument);
+        strv_append(field, text);
+        return 0;
     case OPTION_TYPE_SET:
         r = set_parse(row, text, field, ret_error);
         break;
@@ -282,6 +342,12 @@ static int bad_option(const struct options *options, const char *token, int valu
     return unknown_option(options, token, offending, ret_error);
 }
 
+static int argument_rule(const struct option_row *row) {
+    if (row->type == OPTION_TYPE_SEED)
+        return optional_argument;
+    return row->argument ? required_argument : no_argument;
+}
+
 /* The table as getopt_long() wants it. `letters` holds two bytes for each row and three more. */
 static void getopt_tables(struct option *long_options, char *letters) {
     *letters++ = '-';
@@ -289,8 +355,7 @@ static void getopt_tables(struct option *long_options, char *letters) {
     for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
 
-        long_options[i] =
-            (struct option){row->name, row->argument ? required_argument : no_argument, NULL, LONG_BASE + (int)i};
+        long_options[i] = (struct option){row->name, argument_rule(row), NULL, LONG_BASE + (int)i};
         if (row->letter == '\0')
             continue;
         *letters++ = row->letter;
@@ -404,6 +469,11 @@ static void add_word(struct buffer *line, const char *word) {
     buffer_printf(line, "%s%s", line->size > 0 ? " " : "", quoted);
 }
 
+/* Options that the line which runs one target again has no use for. */
+static bool chooses_targets(size_t id) {
+    return id == OPTION_FILTER || id == OPTION_EXCLUDE || id == OPTION_FAILED;
+}
+
 char *options_again(const struct options *options, int argc, char *const argv[]) {
     bool one_liner = options_is_one_liner(options);
     struct buffer line = {0};
@@ -414,7 +484,7 @@ char *options_again(const struct options *options, int argc, char *const argv[])
         const struct option_row *row = &option_rows[i];
         _cleanup_free_ char *name = xasprintf("--%s", row->name);
 
-        if (!options->given[i] || i == OPTION_FILTER || row->group == GROUP_OUTPUT)
+        if (!options->given[i] || chooses_targets(i) || row->group == GROUP_MANY || row->group == GROUP_OUTPUT)
             continue;
         add_word(&line, name);
         if (options->text[i])

@@ -17,6 +17,8 @@
 enum option_id {
     OPTION_CONFIG,
     OPTION_FILTER,
+    OPTION_EXCLUDE,
+    OPTION_FAILED,
     OPTION_STRICT,
     OPTION_KERNEL,
     OPTION_IMAGE,
@@ -44,14 +46,33 @@ enum option_id {
     OPTION_DUMP,
     OPTION_LOST_AFTER,
     OPTION_NO_SANDBOX,
+    OPTION_JOBS,
+    OPTION_FAIL_FAST,
+    OPTION_RETRIES,
+    OPTION_FLAKY_FAILS,
+    OPTION_REPEAT,
+    OPTION_SHUFFLE,
+    OPTION_SHARD,
+    OPTION_TIMINGS,
     OPTION_ARTIFACTS,
+    OPTION_REPORT,
+    OPTION_QUIET,
+    OPTION_VERBOSE,
     OPTION_FORMAT,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_ID_COUNT,
 };
 
-enum option_group { GROUP_CONFIG, GROUP_ONE_LINER, GROUP_EVERY, GROUP_OUTPUT, GROUP_GENERAL, OPTION_GROUP_COUNT };
+enum option_group {
+    GROUP_CONFIG,
+    GROUP_ONE_LINER,
+    GROUP_EVERY,
+    GROUP_MANY,
+    GROUP_OUTPUT,
+    GROUP_GENERAL,
+    OPTION_GROUP_COUNT
+};
 
 /* What an option's argument is, and of which type its field in struct options is. */
 enum option_type {
@@ -63,7 +84,13 @@ enum option_type {
     OPTION_TYPE_MEMORY,   /* config_parse_memory(); char *, as written */
     OPTION_TYPE_SET,      /* names of the key's values with commas between them; unsigned, its bits */
     OPTION_TYPE_CPUS,     /* a number in the range of the key vm.num_cpus; unsigned */
+    OPTION_TYPE_COUNT,    /* a number from 0 to OPTION_COUNT_MAX; unsigned */
+    OPTION_TYPE_POSITIVE, /* the same from 1 */
+    OPTION_TYPE_SEED,     /* optional, a number that is no more than 64 bits; uint64_t */
+    OPTION_TYPE_LIST,     /* not empty; may be given again; struct strv */
 };
+
+#define OPTION_COUNT_MAX 100000
 
 struct option_row {
     const char *name;     /* long, without the dashes */
@@ -87,8 +114,10 @@ struct options {
     bool given[OPTION_ID_COUNT]; /* which options were there */
     char *text[OPTION_ID_COUNT]; /* their arguments, as they were given; NULL for a flag */
 
-    char *config; /* NULL: vmtest.toml */
-    char *filter; /* not to be applied to a one-liner */
+    char *config;        /* NULL: vmtest.toml */
+    struct strv filters; /* a target is run if one of them matches; not to be applied to a one-liner */
+    struct strv excludes;
+    bool failed;
     bool strict;
 
     /* One of the two is set: a one-liner. */
@@ -121,8 +150,20 @@ struct options {
     bool no_sandbox;       /* the same */
     uint64_t lost_after;   /* nanoseconds; the same */
 
-    char *artifacts; /* the directory for evidence, or NULL */
-    int format;      /* enum output_format */
+    unsigned jobs; /* 0: as many as the host has room for */
+    bool fail_fast;
+    unsigned retries;
+    bool flaky_fails;
+    unsigned repeat; /* 0: not given, as 1 */
+    uint64_t seed;   /* of --shuffle; 0 where it gave none */
+    char *shard;     /* as given */
+    char *timings;
+
+    char *artifacts;     /* the directory for evidence, or NULL */
+    struct strv reports; /* "KIND" or "KIND=FILE" */
+    bool quiet;
+    bool verbose;
+    int format; /* enum output_format */
     bool help;
     bool version;
 

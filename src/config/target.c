@@ -141,8 +141,14 @@ void target_free(struct target *target) {
         free(target->mounts[i].host_path);
         free(target->mounts[i].where);
     }
+    for (size_t i = 0; i < target->n_axes; i++) {
+        free(target->axes[i].name);
+        free(target->axes[i].value);
+        free(target->axes[i].label);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(target->where); i++)
         free(target->where[i]);
+    free(target->axes);
     free(target->mounts);
     free(target->name);
     free(target->image);

@@ -57,6 +57,13 @@ struct target_mount {
     char *where;
 };
 
+/* Where in a [[matrix]] a target stands: one of its axes. */
+struct target_axis {
+    char *name;  /* "kernel", "test" ... */
+    char *value; /* the whole of it, such as a path */
+    char *label; /* a short form for names and tables: of a path its last component; else the value */
+};
+
 struct target {
     char *name;
     char *image;  /* absolute path, or NULL */
@@ -95,6 +102,8 @@ struct target {
     struct strv extra_args;
     char *share; /* absolute path of the directory shared read-write at /mnt/vmtest */
     bool one_liner;
+    struct target_axis *axes; /* of the [[matrix]] it comes from */
+    size_t n_axes;
 
     /* Where each key was set: "FILE:LINE:COLUMN", or an option such as "--kernel". NULL: not set. */
     char *where[CONFIG_KEY_COUNT];

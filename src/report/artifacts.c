@@ -170,10 +170,9 @@ static void artifacts_handle(struct sink *sink, const struct event *event) {
         end(artifacts, kept, event->result);
 }
 
-static void artifacts_finish(struct sink *sink, unsigned n_targets, unsigned n_not_passed) {
+static void artifacts_finish(struct sink *sink, const struct run_summary *summary) {
     (void)sink;
-    (void)n_targets;
-    (void)n_not_passed;
+    (void)summary;
 }
 
 static void artifacts_free(struct sink *sink) {

@@ -317,17 +317,19 @@ static void json_handle(struct sink *sink, const struct event *event) {
         on_finished(json, event);
         forget_running(json, event->target);
         break;
+    case EVENT_SUBRESULT:
+    case EVENT_RETRY:
     case EVENT_TYPE_COUNT:
         break;
     }
 }
 
-static void json_finish(struct sink *sink, unsigned n_targets, unsigned n_not_passed) {
+static void json_finish(struct sink *sink, const struct run_summary *summary) {
     struct json_sink *json = json_of(sink);
     json_t *object = new_object(json, "summary", NULL);
 
-    (void)json_object_set_new(object, "targets", json_integer(n_targets));
-    (void)json_object_set_new(object, "not_passed", json_integer(n_not_passed));
+    (void)json_object_set_new(object, "targets", json_integer(summary->n_targets));
+    (void)json_object_set_new(object, "not_passed", json_integer(summary->n_not_passed));
     write_object(json, object);
 }
 

@@ -82,7 +82,7 @@ void result_add_to_json(json_t *object, const struct run_result *result) {
     (void)json_object_set_new(object, "findings", findings_json(result));
     if (result->n_more_findings > 0)
         (void)json_object_set_new(object, "more_findings", json_integer(result->n_more_findings));
-    if (result->verdict == VERDICT_PASS)
+    if (verdict_passed(result->verdict))
         return;
     (void)json_object_set_new(object, "console", json_lossy_string(result->console));
     (void)json_object_set_new(object, "output", json_lossy_string(result->output));

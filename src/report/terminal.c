@@ -254,7 +254,7 @@ static void add_failure(struct terminal *terminal, struct buffer *out, const str
 
 static void on_finished(struct terminal *terminal, const struct event *event) {
     const struct run_result *result = event->result;
-    bool passed = result->verdict == VERDICT_PASS;
+    bool passed = verdict_passed(result->verdict);
     _cleanup_buffer_ struct buffer out = {0};
 
     terminal->shell_has_terminal = false;
@@ -299,16 +299,19 @@ static void terminal_handle(struct sink *sink, const struct event *event) {
     case EVENT_FINISHED:
         on_finished(terminal, event);
         break;
+    case EVENT_SUBRESULT:
+    case EVENT_RETRY:
     case EVENT_TYPE_COUNT:
         break;
     }
 }
 
-static void terminal_finish(struct sink *sink, unsigned n_targets, unsigned n_not_passed) {
+static void terminal_finish(struct sink *sink, const struct run_summary *summary) {
     struct terminal *terminal = terminal_of(sink);
 
-    if (n_targets > 1 && n_not_passed > 0 && !terminal->options.one_liner) {
-        _cleanup_free_ char *line = xasprintf("%u of %u targets did not pass", n_not_passed, n_targets);
+    if (summary->n_targets > 1 && summary->n_not_passed > 0 && !terminal->options.one_liner) {
+        _cleanup_free_ char *line =
+            xasprintf("%u of %u targets did not pass", summary->n_not_passed, summary->n_targets);
 
         show_line(terminal, STYLE_NONE, line);
     }

@@ -10,15 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "run/plan.h"
 #include "run/verdict.h"
 
 enum event_type {
-    EVENT_STARTED,  /* a target's run begins; `text`: the directory for its artifacts, or NULL */
-    EVENT_STAGE,    /* `stage` begins; `from_template`: the machine comes out of a template */
-    EVENT_CONSOLE,  /* `data`: bytes of the guest's console */
-    EVENT_OUTPUT,   /* `data`: bytes that the command wrote to `stream` */
-    EVENT_NOTICE,   /* `text`: one line for the user, e.g. why the run is emulated */
-    EVENT_FINISHED, /* `result`; the last event of a target */
+    EVENT_STARTED,   /* a target's run begins; `text`: the directory for its artifacts, or NULL */
+    EVENT_STAGE,     /* `stage` begins; `from_template`: the machine comes out of a template */
+    EVENT_CONSOLE,   /* `data`: bytes of the guest's console */
+    EVENT_OUTPUT,    /* `data`: bytes that the command wrote to `stream` */
+    EVENT_NOTICE,    /* `text`: one line for the user, e.g. why the run is emulated */
+    EVENT_FINISHED,  /* `result`; the last event of a target */
+    EVENT_SUBRESULT, /* `subresult`: of one of the tests that the command ran */
+    EVENT_RETRY,     /* `result` of an attempt that did not pass; EVENT_STARTED of the next one follows */
     EVENT_TYPE_COUNT,
 };
 
@@ -33,6 +36,18 @@ struct run_finding {
 };
 
 #define RUN_FINDINGS_MAX 32
+
+/* How one of the command's own tests ended (the key `results`). */
+enum subresult_status { SUBRESULT_PASS, SUBRESULT_FAIL, SUBRESULT_SKIP, SUBRESULT_TODO, SUBRESULT_COUNT };
+
+/* Strings as in struct run_result; any byte but NUL may be in them. */
+struct run_subresult {
+    const char *name; /* with its parents' in front, " / " between them */
+    enum subresult_status status;
+    const char *message; /* why, or "" */
+    const char *output;  /* what else was said of it, or "" */
+    uint64_t nsec;       /* its duration, 0: not known */
+};
 
 /* How a target ended. Strings are owned by whoever made the event, valid during the call of the sink. */
 struct run_result {
@@ -54,6 +69,7 @@ struct run_result {
     const char *tasks;        /* where the time was up: the guest's blocked tasks, or why they are not known; else "" */
     const char *qemu_version; /* "7.2.22", or "" when QEMU did not get so far */
     const char *kernel_hash;  /* XXH3-128 of the kernel's file, as `xxhsum -H2` prints it; "" when nobody asked */
+    unsigned n_subresults[SUBRESULT_COUNT]; /* how many of each status the command's tests gave */
 };
 
 /* A result with nothing in it, so that none of its strings is NULL. */
@@ -69,8 +85,11 @@ struct run_result {
 
 struct event {
     enum event_type type;
-    const char *target; /* name; never NULL */
-    uint64_t nsec;      /* since vmtest started */
+    const char *target;    /* the job's name; never NULL */
+    const struct job *job; /* set by the supervisor */
+    unsigned slot;         /* which of the plan's slots it runs in, from 0 */
+    unsigned attempt;      /* from 1; 0: never started */
+    uint64_t nsec;         /* since vmtest started */
     enum stage stage;
     bool from_template;
     enum output_stream stream;
@@ -78,20 +97,33 @@ struct event {
     size_t size;
     const char *text;
     const struct run_result *result;
+    const struct run_subresult *subresult;
 };
+
+/* "pass", "fail", "skip", "todo" */
+const char *subresult_status_name(enum subresult_status status);
 
 /* "prepare", "boot", "setup", "command" */
 const char *stage_name(enum stage stage);
 /* "Preparing", "Booting", "Setting up VM", "Running command" */
 const char *stage_title(enum stage stage);
 
+/* What came of a plan. Everything that counts (the exit status, the summary, the reports) counts these. */
+struct run_summary {
+    unsigned n_targets;           /* jobs: each has a verdict */
+    unsigned n_of[VERDICT_COUNT]; /* how many of each */
+    unsigned n_not_passed;
+    int status;    /* vmtest's exit status, as far as the verdicts make it */
+    uint64_t nsec; /* since vmtest started */
+};
+
 /*
- * A sink: a consumer of events. handle() is called in order, once for each event; finish() once at the end with the
- * number of targets and of those that did not pass. free() releases it.
+ * A sink: a consumer of events. handle() is called in order, once for each event, of several targets mixed where they
+ * run at once; finish() once at the end. free() releases it.
  */
 struct sink {
     void (*handle)(struct sink *sink, const struct event *event);
-    void (*finish)(struct sink *sink, unsigned n_targets, unsigned n_not_passed);
+    void (*finish)(struct sink *sink, const struct run_summary *summary);
     void (*free)(struct sink *sink);
 };
 

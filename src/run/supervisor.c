@@ -50,8 +50,10 @@ struct supervisor {
     bool raw;
     struct termios terminal;
 
+    const struct run_plan *plan;
     struct sink *const *sinks;
     size_t n_sinks;
+    struct run_summary summary;
 };
 
 static void terminal_restore(struct supervisor *supervisor) {
@@ -220,8 +222,10 @@ struct writer *supervisor_writer(struct supervisor *supervisor) {
     return &supervisor->writer;
 }
 
-static void tell(struct supervisor *supervisor, const struct target *target, struct event *event) {
-    event->target = target->name;
+static void tell(struct supervisor *supervisor, const struct job *job, struct event *event) {
+    event->job = job;
+    event->target = job->name;
+    event->attempt = 1;
     /* What is said of the host before the machine starts is the same for each target. */
     if (event->type == EVENT_NOTICE && event->stage == STAGE_PREPARE) {
         if (strv_contains(&supervisor->notices, event->text))
@@ -235,15 +239,15 @@ static void tell(struct supervisor *supervisor, const struct target *target, str
 }
 
 /* The end of a target that no worker reports. */
-static void tell_finished(struct supervisor *supervisor, const struct target *target, enum verdict verdict, int detail,
+static void tell_finished(struct supervisor *supervisor, const struct job *job, enum verdict verdict, int detail,
                           const char *reason) {
     struct run_result result = RUN_RESULT_EMPTY;
-    struct event event = {.type = EVENT_FINISHED, .nsec = clock_now() - supervisor->options.start, .result = &result};
+    struct event event = {.type = EVENT_FINISHED, .nsec = clock_now() - supervisor->plan->start, .result = &result};
 
     result.verdict = verdict;
     result.detail = detail;
     result.reason = reason;
-    tell(supervisor, target, &event);
+    tell(supervisor, job, &event);
 }
 
 /* The verdict of a target that has finished, and what belongs to it. */
@@ -253,7 +257,8 @@ struct outcome {
     int detail;
 };
 
-static void take_records(struct supervisor *supervisor, const struct target *target, struct outcome *outcome) {
+static void take_records(struct supervisor *supervisor, const struct job *job, struct outcome *outcome) {
+    const struct target *target = job->target;
     size_t offset = 0;
     size_t used;
     struct record record;
@@ -276,7 +281,7 @@ static void take_records(struct supervisor *supervisor, const struct target *tar
             if (supervisor->interactive)
                 terminal_make_raw(supervisor);
         }
-        tell(supervisor, target, &event);
+        tell(supervisor, job, &event);
     }
     buffer_consume(&supervisor->in, offset);
 }
@@ -293,7 +298,7 @@ static void read_input(struct supervisor *supervisor) {
 }
 
 /* Moves records until the worker has closed its end. */
-static void pump(struct supervisor *supervisor, const struct target *target, struct outcome *outcome) {
+static void pump(struct supervisor *supervisor, const struct job *job, struct outcome *outcome) {
     for (;;) {
         bool want_input = supervisor->input_open && supervisor->out.size < INPUT_LIMIT;
         struct pollfd polls[] = {
@@ -322,7 +327,7 @@ static void pump(struct supervisor *supervisor, const struct target *target, str
             if (got <= 0)
                 return;
             supervisor->in.size += (size_t)got;
-            take_records(supervisor, target, outcome);
+            take_records(supervisor, job, outcome);
         }
     }
 }
@@ -333,11 +338,12 @@ static char *describe_crash(int status) {
     return xasprintf("the worker ended with status %d without a verdict", WEXITSTATUS(status));
 }
 
-static void run_target(struct supervisor *supervisor, const struct target *target, const char *artifacts,
-                       struct outcome *outcome) {
+static void run_job(struct supervisor *supervisor, const struct job *job, const char *artifacts,
+                    struct outcome *outcome) {
+    const struct target *target = job->target;
     _cleanup_error_ struct error *error = NULL;
     struct worker_options options = {
-        .start = supervisor->options.start,
+        .start = supervisor->plan->start,
         .artifacts = artifacts,
         .terminal = supervisor->options.input_fd >= 0 && isatty(supervisor->options.input_fd),
     };
@@ -346,13 +352,13 @@ static void run_target(struct supervisor *supervisor, const struct target *targe
     window_size(supervisor, &options.rows, &options.columns);
     if (worker_start(target, &options, &supervisor->worker, &supervisor->channel, &error) < 0) {
         *outcome = (struct outcome){.known = true, .verdict = VERDICT_ERROR};
-        tell_finished(supervisor, target, VERDICT_ERROR, 0, error_message(error));
+        tell_finished(supervisor, job, VERDICT_ERROR, 0, error_message(error));
         return;
     }
     supervisor->write_deadline = DEADLINE_NONE;
     supervisor->interactive = target->interactive;
     supervisor->input_open = target->interactive && supervisor->options.input_fd >= 0;
-    pump(supervisor, target, outcome);
+    pump(supervisor, job, outcome);
     while (waitpid(supervisor->worker, &status, 0) < 0 && errno == EINTR)
         ;
     supervisor->worker = 0;
@@ -367,55 +373,65 @@ static void run_target(struct supervisor *supervisor, const struct target *targe
         enum verdict verdict = supervisor->cancelled ? VERDICT_CANCELLED : VERDICT_ERROR;
 
         *outcome = (struct outcome){.known = true, .verdict = verdict, .detail = supervisor->cancelled};
-        tell_finished(supervisor, target, verdict, supervisor->cancelled, crash);
+        tell_finished(supervisor, job, verdict, supervisor->cancelled, crash);
     }
 }
 
-/* One target, from its started event to its finished one. */
-static void begin_target(struct supervisor *supervisor, const struct target *target, struct outcome *outcome) {
+/* One job, from its started event to its finished one. */
+static void begin_job(struct supervisor *supervisor, const struct job *job, struct outcome *outcome) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_free_ char *artifacts = NULL;
-    struct event started = {.type = EVENT_STARTED, .nsec = clock_now() - supervisor->options.start};
+    struct event started = {.type = EVENT_STARTED, .nsec = clock_now() - supervisor->plan->start};
     int r = 0;
 
     if (supervisor->options.artifacts)
-        r = artifacts_make(supervisor->options.artifacts, target->name, &artifacts, &error);
+        r = artifacts_make(supervisor->options.artifacts, job->name, &artifacts, &error);
     started.text = artifacts;
-    tell(supervisor, target, &started);
+    tell(supervisor, job, &started);
     if (r == 0) {
-        run_target(supervisor, target, artifacts, outcome);
+        run_job(supervisor, job, artifacts, outcome);
         return;
     }
     *outcome = (struct outcome){.known = true, .verdict = VERDICT_ERROR};
-    tell_finished(supervisor, target, VERDICT_ERROR, 0, error_message(error));
+    tell_finished(supervisor, job, VERDICT_ERROR, 0, error_message(error));
 }
 
-int supervisor_run(struct supervisor *supervisor, struct target *const *targets, size_t n_targets,
-                   struct sink *const *sinks, size_t n_sinks) {
-    struct outcome outcome = {0};
-    unsigned n_not_passed = 0;
+/* vmtest's exit status, as far as the verdicts make it; `last` is the last job's outcome. */
+static int exit_status(const struct supervisor *supervisor, const struct outcome *last) {
+    unsigned n_not_passed = supervisor->summary.n_not_passed;
 
+    if (supervisor->cancelled && n_not_passed > 0)
+        return verdict_exit_status(VERDICT_CANCELLED, supervisor->cancelled);
+    if (supervisor->plan->n_jobs == 1)
+        return verdict_exit_status(last->verdict, last->detail);
+    return verdict_exit_status_of_many(n_not_passed);
+}
+
+int supervisor_run(struct supervisor *supervisor, const struct run_plan *plan, struct sink *const *sinks,
+                   size_t n_sinks) {
+    struct run_summary *summary = &supervisor->summary;
+    struct outcome outcome = {0};
+
+    supervisor->plan = plan;
     supervisor->sinks = sinks;
     supervisor->n_sinks = n_sinks;
-    for (size_t i = 0; i < n_targets; i++) {
+    summary->n_targets = (unsigned)plan->n_jobs;
+    for (size_t i = 0; i < plan->n_jobs; i++) {
+        const struct job *job = &plan->jobs[i];
+
         outcome = (struct outcome){0};
         if (supervisor->cancelled) {
             outcome = (struct outcome){.verdict = VERDICT_CANCELLED, .detail = supervisor->cancelled};
-            tell_finished(supervisor, targets[i], VERDICT_CANCELLED, supervisor->cancelled, "not started");
+            tell_finished(supervisor, job, VERDICT_CANCELLED, supervisor->cancelled, "not started");
         } else {
-            begin_target(supervisor, targets[i], &outcome);
+            begin_job(supervisor, job, &outcome);
         }
-        if (outcome.verdict != VERDICT_PASS)
-            n_not_passed++;
+        summary->n_of[outcome.verdict]++;
+        summary->n_not_passed += !verdict_passed(outcome.verdict);
     }
+    summary->status = exit_status(supervisor, &outcome);
+    summary->nsec = clock_now() - plan->start;
     for (size_t i = 0; i < n_sinks; i++)
-        sinks[i]->finish(sinks[i], (unsigned)n_targets, n_not_passed);
-
-    if (supervisor->output_error)
-        return EXIT_STATUS_UNAVAILABLE;
-    if (supervisor->cancelled && n_not_passed > 0)
-        return verdict_exit_status(VERDICT_CANCELLED, supervisor->cancelled);
-    if (n_targets == 1)
-        return verdict_exit_status(outcome.verdict, outcome.detail);
-    return verdict_exit_status_of_many(n_not_passed);
+        sinks[i]->finish(sinks[i], summary);
+    return supervisor->output_error ? EXIT_STATUS_UNAVAILABLE : summary->status;
 }

@@ -9,11 +9,11 @@
 #include "base/error.h"
 #include "config/target.h"
 #include "run/event.h"
+#include "run/plan.h"
 
 struct supervisor;
 
 struct supervisor_options {
-    uint64_t start;        /* clock_now() when vmtest started */
     const char *artifacts; /* directory for evidence, or NULL */
     int input_fd;          /* standard input, for an interactive target; -1: none */
 };
@@ -31,8 +31,8 @@ struct writer *supervisor_writer(struct supervisor *supervisor);
 /* Why output was lost, as a positive errno, or 0. A reader that went away does not count. */
 int supervisor_output_error(const struct supervisor *supervisor);
 
-/* Runs the targets in order; every target gets a finished event. Returns the exit status of vmtest. */
-int supervisor_run(struct supervisor *supervisor, struct target *const *targets, size_t n_targets,
-                   struct sink *const *sinks, size_t n_sinks);
+/* Runs the plan; every job gets a finished event. Returns the exit status of vmtest. */
+int supervisor_run(struct supervisor *supervisor, const struct run_plan *plan, struct sink *const *sinks,
+                   size_t n_sinks);
 
 #endif

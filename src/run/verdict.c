@@ -29,8 +29,14 @@ static const struct verdict_row {
     [VERDICT_LOST] = {"lost", STATUS_FIXED, EXIT_STATUS_UNAVAILABLE},
     [VERDICT_ERROR] = {"error", STATUS_FIXED, EXIT_STATUS_UNAVAILABLE},
     [VERDICT_CANCELLED] = {"cancelled", STATUS_FROM_SIGNAL, SIGINT},
+    [VERDICT_FLAKY] = {"flaky", STATUS_FIXED, 0},
+    [VERDICT_SKIPPED] = {"skipped", STATUS_FIXED, 1},
 };
 static_assert(ARRAY_SIZE(rows) == VERDICT_COUNT, "each verdict has a row");
+
+bool verdict_passed(enum verdict verdict) {
+    return verdict == VERDICT_PASS || verdict == VERDICT_FLAKY;
+}
 
 const char *verdict_name(enum verdict verdict) {
     return rows[verdict].name;

@@ -14,12 +14,17 @@ enum verdict {
     VERDICT_LOST,      /* after hello, the machine, QEMU or the agent went away */
     VERDICT_ERROR,     /* it could not be run */
     VERDICT_CANCELLED, /* stopped by the user, or never started */
+    VERDICT_FLAKY,     /* it passed at a further attempt */
+    VERDICT_SKIPPED,   /* not started, since another had not passed */
     VERDICT_COUNT,
 };
 
 #define EXIT_STATUS_UNAVAILABLE 69
 #define EXIT_STATUS_USAGE 2
 #define EXIT_STATUS_MAX_FAILURES 125
+
+/* Whether it counts as passed. */
+bool verdict_passed(enum verdict verdict);
 
 /* "pass", "fail", ... */
 const char *verdict_name(enum verdict verdict);

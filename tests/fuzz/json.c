@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         events.result = (struct run_result){.reason = "", .console = "", .accel = "", .kernel_release = ""};
         sink->handle(sink, &event);
     }
-    sink->finish(sink, N_TARGETS, 0);
+    sink->finish(sink, &(struct run_summary){.n_targets = N_TARGETS, .n_not_passed = 0});
     FUZZ_CHECK(reader.n_lines >= N_TARGETS + 1);
     check_told(&reader, given);
     sink->free(sink);

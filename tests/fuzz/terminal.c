@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         n_finished += event.type == EVENT_FINISHED;
         sink->handle(sink, &event);
     }
-    sink->finish(sink, n_finished, 0);
+    sink->finish(sink, &(struct run_summary){.n_targets = n_finished, .n_not_passed = 0});
     sink->free(sink);
     fuzz_events_deinit(&events);
     return 0;

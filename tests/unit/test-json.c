@@ -166,7 +166,7 @@ static void each_event_is_one_line(void **state) {
     event.data = "\xff\xfe";
     event.size = 2;
     sink->handle(sink, &event);
-    sink->finish(sink, 3, 1);
+    sink->finish(sink, &(struct run_summary){.n_targets = 3, .n_not_passed = 1});
     assert_string_equal(
         recorder.written.data,
         "{\"event\":\"started\",\"target\":\"a \\\"b\\\"\",\"time\":1.5}\n"

@@ -61,18 +61,15 @@ static void an_empty_command_line_says_nothing(void **state) {
 
 static void short_and_long_options_mean_the_same(void **state) {
     static const char *const lines[] = {
-        "-c a.toml -f x",
-        "-ca.toml -fx",
-        "--config a.toml --filter x",
-        "--config=a.toml --filter=x",
-        "-f y -c b.toml -f x -c a.toml",
+        "-c a.toml -f x",           "-ca.toml -fx", "--config a.toml --filter x", "--config=a.toml --filter=x",
+        "-c b.toml -f x -c a.toml",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
         _cleanup_options_ struct options options = parse_good(lines[i]);
 
         assert_string_equal(options.config, "a.toml");
-        assert_string_equal(options.filter, "x");
+        assert_string_equal(options.filters.items[0], "x");
         assert_true(options.given[OPTION_CONFIG]);
         assert_false(options.given[OPTION_STRICT]);
     }
@@ -379,6 +376,25 @@ static void the_words_become_a_command_an_argument_vector_or_a_shell(void **stat
     }
 }
 
+static void an_option_that_may_be_repeated_keeps_all(void **state) {
+    _cleanup_options_ struct options options = parse_good("-f x --exclude=a -f y --report tap=t --report github");
+
+    assert_int_equal(options.filters.count, 2);
+    assert_string_equal(options.filters.items[1], "y");
+    assert_int_equal(options.excludes.count, 1);
+    assert_int_equal(options.reports.count, 2);
+    assert_string_equal(options.reports.items[0], "tap=t");
+}
+
+static void an_optional_argument_stands_behind_an_equals_sign(void **state) {
+    _cleanup_options_ struct options without = parse_good("--shuffle");
+    _cleanup_options_ struct options with = parse_good("--shuffle=18446744073709551615");
+
+    assert_true(without.given[OPTION_SHUFFLE] && !without.text[OPTION_SHUFFLE]);
+    assert_string_equal(with.text[OPTION_SHUFFLE], "18446744073709551615");
+    assert_true(with.seed == UINT64_MAX);
+}
+
 static void help_names_every_option_within_80_columns(void **state) {
     _cleanup_free_ char *help = help_text();
     _cleanup_free_ char *roff = help_options_roff();
@@ -386,7 +402,8 @@ static void help_names_every_option_within_80_columns(void **state) {
     for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
         _cleanup_free_ char *name =
-            xasprintf("--%s%s%s", row->name, row->argument ? " " : "", row->argument ? row->argument : "");
+            xasprintf("--%s%s%s", row->name, row->argument && row->argument[0] != '[' ? " " : "",
+                      row->argument ? row->argument : "");
 
         assert_non_null(strstr(help, name));
         assert_true(str_has_suffix(row->help, ".") || str_has_suffix(row->help, ")."));
@@ -424,6 +441,8 @@ int main(void) {
         cmocka_unit_test(the_options_of_a_one_liner_reach_the_target),
         cmocka_unit_test(kernel_arguments_set_the_mode_of_the_root),
         cmocka_unit_test(the_words_become_a_command_an_argument_vector_or_a_shell),
+        cmocka_unit_test(an_option_that_may_be_repeated_keeps_all),
+        cmocka_unit_test(an_optional_argument_stands_behind_an_equals_sign),
         cmocka_unit_test(help_names_every_option_within_80_columns),
         cmocka_unit_test(letters_and_names_are_unique),
     };

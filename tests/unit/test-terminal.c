@@ -315,10 +315,10 @@ static void the_consoles_last_lines_are_shown_unless_they_were(void **state) {
 static void several_targets_are_counted_when_some_did_not_pass(void **state) {
     _cleanup_fixture_ struct fixture *fixture = fixture_new(&plain);
 
-    fixture->sink->finish(fixture->sink, 1, 1);
-    fixture->sink->finish(fixture->sink, 2, 0);
+    fixture->sink->finish(fixture->sink, &(struct run_summary){.n_targets = 1, .n_not_passed = 1});
+    fixture->sink->finish(fixture->sink, &(struct run_summary){.n_targets = 2, .n_not_passed = 0});
     assert_string_equal(out_of(fixture), "");
-    fixture->sink->finish(fixture->sink, 3, 1);
+    fixture->sink->finish(fixture->sink, &(struct run_summary){.n_targets = 3, .n_not_passed = 1});
     assert_string_equal(out_of(fixture), "1 of 3 targets did not pass\n");
 }
 
@@ -332,7 +332,7 @@ static void a_one_liner_keeps_standard_output_for_the_command(void **state) {
     errors(fixture, "err\n");
     fixture->sink->handle(fixture->sink, &zeros);
     finished(fixture, VERDICT_PASS, 0, "", "");
-    fixture->sink->finish(fixture->sink, 1, 0);
+    fixture->sink->finish(fixture->sink, &(struct run_summary){.n_targets = 1, .n_not_passed = 0});
     assert_int_equal(fixture->recorder.out.size, 5);
     assert_memory_equal(fixture->recorder.out.data, "out\0\0", 5);
     assert_string_equal(err_of(fixture), "=> t\n"

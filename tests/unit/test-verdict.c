@@ -14,7 +14,8 @@ static void each_verdict_has_the_name_that_is_documented(void **state) {
     static const char *const names[VERDICT_COUNT] = {
         [VERDICT_PASS] = "pass",       [VERDICT_FAIL] = "fail",           [VERDICT_SIGNAL] = "signal",
         [VERDICT_TIMEOUT] = "timeout", [VERDICT_PANIC] = "panic",         [VERDICT_LOST] = "lost",
-        [VERDICT_ERROR] = "error",     [VERDICT_CANCELLED] = "cancelled",
+        [VERDICT_ERROR] = "error",     [VERDICT_CANCELLED] = "cancelled", [VERDICT_FLAKY] = "flaky",
+        [VERDICT_SKIPPED] = "skipped",
     };
 
     for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++)
@@ -33,18 +34,20 @@ static void the_exit_status_of_a_single_run_follows_its_verdict(void **state) {
         {VERDICT_SIGNAL, 0, 137},     {VERDICT_TIMEOUT, 0, 124},   {VERDICT_PANIC, 0, 69},
         {VERDICT_LOST, 3, 69},        {VERDICT_ERROR, 0, 69},      {VERDICT_CANCELLED, 2, 130},
         {VERDICT_CANCELLED, 15, 143}, {VERDICT_CANCELLED, 1, 129}, {VERDICT_CANCELLED, 0, 130},
+        {VERDICT_FLAKY, 0, 0},        {VERDICT_SKIPPED, 0, 1},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         assert_int_equal(verdict_exit_status(cases[i].verdict, cases[i].detail), cases[i].status);
 }
 
-static void only_a_pass_exits_with_zero(void **state) {
+static void only_what_passed_exits_with_zero(void **state) {
     for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++) {
         for (int detail = -300; detail <= 300; detail++) {
             int status = verdict_exit_status(verdict, detail);
 
-            assert_int_equal(status == 0, verdict == VERDICT_PASS);
+            assert_int_equal(status == 0, verdict == VERDICT_PASS || verdict == VERDICT_FLAKY);
+            assert_int_equal(status == 0, verdict_passed(verdict));
             assert_in_range(status, 0, 255);
         }
     }
@@ -62,7 +65,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_verdict_has_the_name_that_is_documented),
         cmocka_unit_test(the_exit_status_of_a_single_run_follows_its_verdict),
-        cmocka_unit_test(only_a_pass_exits_with_zero),
+        cmocka_unit_test(only_what_passed_exits_with_zero),
         cmocka_unit_test(many_failures_are_counted_up_to_125),
     };
 
