@@ -115,8 +115,11 @@ static int run(const struct options *options, const struct config *config, const
 
     if (supervisor_new(&supervisor_options, &supervisor, &error) < 0)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
-    if (sinks_make(&sinks, options, plan, again, supervisor_writer(supervisor), &error) < 0)
-        return fail(error, EXIT_STATUS_UNAVAILABLE);
+    int r = sinks_make(&sinks, options, plan, again, supervisor_writer(supervisor), &error);
+    if (r < 0) {
+        sinks_deinit(&sinks);
+        return fail(error, r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_UNAVAILABLE);
+    }
     int status = supervisor_run(supervisor, plan, sinks.items, sinks.n_items);
     if (supervisor_output_error(supervisor) != 0)
         (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",

@@ -32,7 +32,8 @@ static struct sink *make_view(const struct options *options, const struct run_pl
 
 int sinks_make(struct sinks *sinks, const struct options *options, const struct run_plan *plan, const char *again,
                struct writer *writer, struct error **ret_error) {
-    (void)ret_error;
+    int r = 0;
+
     *sinks = (struct sinks){0};
     /* The artifacts come first: they are whole when the terminal says that a target has ended. */
     if (options->artifacts) {
@@ -40,16 +41,30 @@ int sinks_make(struct sinks *sinks, const struct options *options, const struct 
         sinks->items[sinks->n_items++] = sinks->artifacts;
     }
     sinks->items[sinks->n_items++] = make_view(options, plan, again, writer);
-    return 0;
+    if (options->reports.count > 0) {
+        const struct report_options reports = {
+            .requests = &options->reports,
+            .again = again,
+            .one_liner = options_is_one_liner(options),
+            .github_fd = options->format == FORMAT_JSON ? STDERR_FILENO : STDOUT_FILENO,
+        };
+
+        r = sink_files_new(&reports, plan, writer, &sinks->files, ret_error);
+        if (r == 0)
+            sinks->items[sinks->n_items++] = sinks->files;
+    }
+    return r;
 }
 
 int sinks_end(const struct sinks *sinks, int status) {
-    const struct error *error = sinks->artifacts ? sink_artifacts_error(sinks->artifacts) : NULL;
+    const struct error *artifacts = sinks->artifacts ? sink_artifacts_error(sinks->artifacts) : NULL;
+    const struct error *report = sinks->files ? sink_files_error(sinks->files) : NULL;
 
-    if (!error)
-        return status;
-    (void)fprintf(stderr, "vmtest: the artifacts are not complete: %s\n", error_message(error));
-    return status == 0 ? EXIT_STATUS_UNAVAILABLE : status;
+    if (artifacts)
+        (void)fprintf(stderr, "vmtest: the artifacts are not complete: %s\n", error_message(artifacts));
+    if (report)
+        (void)fprintf(stderr, "vmtest: %s\n", error_message(report));
+    return status == 0 && (artifacts || report) ? EXIT_STATUS_UNAVAILABLE : status;
 }
 
 void sinks_deinit(struct sinks *sinks) {

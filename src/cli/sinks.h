@@ -12,6 +12,7 @@ struct sinks {
     struct sink *items[SINKS_MAX];
     size_t n_items;
     struct sink *artifacts; /* one of them, or NULL */
+    struct sink *files;     /* the same: of --report */
 };
 
 /* Makes the sinks that the options ask for. `again`: see options_again(). Freed with sinks_deinit(). */

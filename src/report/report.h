@@ -76,6 +76,9 @@ void report_free(struct report *report);
 DEFINE_CLEANUP(cleanup_report, struct report *, report_free)
 #define _cleanup_report_ _cleanup_(cleanup_report)
 
+/* Counts the verdicts of the entries anew, and makes the exit status of them; summary.nsec stays. */
+void report_count(struct report *report);
+
 /*
  * Writers of one format each, pure: the whole text into `out`. Every byte of the guest's comes out valid in the format.
  */

@@ -30,4 +30,20 @@ struct sink *sink_artifacts_new(const char *again, bool one_liner);
 /* The first thing that could not be written, or NULL. */
 const struct error *sink_artifacts_error(struct sink *sink);
 
+struct report_options {
+    const struct strv *requests; /* the arguments of --report */
+    const char *again;           /* as in sink_artifacts_new() */
+    bool one_liner;
+    int github_fd; /* where workflow commands for GitHub go */
+};
+
+/*
+ * The sink of --report, which has written each file once when it is made. -EINVAL for what is no request; else the
+ * error of writing. The plan stays the caller's and outlives the sink.
+ */
+int sink_files_new(const struct report_options *options, const struct run_plan *plan, struct writer *writer,
+                   struct sink **ret_sink, struct error **ret_error) _must_check_;
+/* The first report that could not be written at the end, or NULL. */
+const struct error *sink_files_error(struct sink *sink);
+
 #endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workflow commands of GitHub Actions: a group for each target with its tails, and an annotation for each that is no
+ * pass. Between ::stop-commands::TOKEN and ::TOKEN:: the runner takes nothing as a command, whatever the guest wrote.
+ */
+#include "report/github.h"
+
+#include <inttypes.h>
+#include <sys/random.h>
+
+#include "report/report-text.h"
+
+/* A runner shows ten errors and ten warnings of a step; more than some cost only room. */
+#define ANNOTATIONS_MAX 50
+
+static void add_escaped(struct buffer *out, const char *text, bool property) {
+    for (; *text; text++) {
+        if (*text == '%' || *text == '\r' || *text == '\n' || (property && (*text == ':' || *text == ',')))
+            buffer_printf(out, "%%%02X", (unsigned char)*text);
+        else
+            buffer_append(out, text, 1);
+    }
+}
+
+/* "FILE:LINE:COLUMN" as properties; FILE may have colons of its own. */
+static void add_place(struct buffer *out, const char *where) {
+    const char *column = where ? strrchr(where, ':') : NULL;
+    const char *line = column ? memrchr(where, ':', (size_t)(column - where)) : NULL;
+
+    if (!line)
+        return;
+    _cleanup_free_ char *file = xstrndup(where, (size_t)(line - where));
+    buffer_append_string(out, ",file=");
+    add_escaped(out, file, true);
+    buffer_printf(out, ",line=%d", atoi(line + 1));
+}
+
+static void add_annotation(struct buffer *out, const char *command, const struct report_entry *entry, const char *where,
+                           const char *message) {
+    _cleanup_free_ char *name = report_plain_line(entry->name);
+    _cleanup_free_ char *line = report_plain_line(message);
+
+    buffer_printf(out, "::%s title=", command);
+    add_escaped(out, name, true);
+    add_place(out, where);
+    buffer_append_string(out, "::");
+    add_escaped(out, line, false);
+    buffer_append_string(out, "\n");
+}
+
+static void add_text(struct buffer *out, const char *title, const char *text) {
+    _cleanup_free_ char *plain = report_plain_text(text);
+
+    if (plain[0] != '\0')
+        buffer_printf(out, "%s\n%s", title, plain);
+}
+
+static void add_group(struct buffer *out, const struct report_entry *entry, const char *token) {
+    _cleanup_free_ char *name = report_plain_line(entry->name);
+    _cleanup_free_ char *reason = report_reason(entry);
+
+    buffer_append_string(out, "::group::");
+    add_escaped(out, name, false);
+    buffer_printf(out, ": %s\n::stop-commands::%s\n", verdict_name(entry->result.verdict), token);
+    if (reason[0] != '\0')
+        buffer_printf(out, "%s\n", reason);
+    add_text(out, "Last lines of the console:", entry->console);
+    add_text(out, "Last lines of the command:", entry->output);
+    buffer_printf(out, "::%s::\n::endgroup::\n", token);
+}
+
+void report_write_github(const struct report *report, const char *const *where, struct buffer *out) {
+    unsigned n_annotations = 0;
+    unsigned char random[16];
+    char token[2 * sizeof(random) + 1];
+
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        abort(); /* it never gives less of so few */
+    for (size_t i = 0; i < sizeof(random); i++)
+        (void)snprintf(token + 2 * i, 3, "%02x", random[i]);
+    for (size_t i = 0; i < report->n_entries; i++)
+        add_group(out, &report->entries[i], token);
+    for (size_t i = 0; i < report->n_entries && n_annotations < ANNOTATIONS_MAX; i++) {
+        const struct report_entry *entry = &report->entries[i];
+        bool passed = verdict_passed(entry->result.verdict);
+        _cleanup_free_ char *reason = report_reason(entry);
+
+        if (entry->result.verdict != VERDICT_PASS) {
+            add_annotation(out, passed ? "warning" : "error", entry, where ? where[i] : NULL, reason);
+            n_annotations++;
+        }
+        for (size_t k = 0; k < entry->result.n_findings && n_annotations < ANNOTATIONS_MAX; k++, n_annotations++)
+            add_annotation(out, "warning", entry, where ? where[i] : NULL, entry->result.findings[k].title);
+    }
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VMTEST_REPORT_GITHUB_H
+#define VMTEST_REPORT_GITHUB_H
+
+#include "report/report.h"
+
+/*
+ * Appends the workflow commands of a report. `where`: for each entry "FILE:LINE:COLUMN" of its target or NULL; may be
+ * NULL itself. The text is valid UTF-8 but not the same twice: it has a random token in it.
+ */
+void report_write_github(const struct report *report, const char *const *where, struct buffer *out);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kinds of reports that --report knows, and how each of them is written. */
+#ifndef VMTEST_REPORT_WRITERS_H
+#define VMTEST_REPORT_WRITERS_H
+
+#include "report/report.h"
+
+struct report_writer {
+    const char *kind; /* "junit" ... */
+    bool has_file;    /* false: it goes to standard output, and `write` is NULL */
+    void (*write)(const struct report *report, struct buffer *out);
+};
+
+/* What a --report asks for. */
+struct report_request {
+    const struct report_writer *writer;
+    const char *path; /* points into the option's argument; NULL without a file */
+};
+
+/* Takes "KIND=FILE" or "KIND" apart. -EINVAL with what there is. */
+int report_request_parse(const char *text, struct report_request *ret_request, struct error **ret_error) _must_check_;
+
+/* Writes a report to its file, whole or not at all. */
+int report_request_write(const struct report_request *request, const struct report *report, struct error **ret_error)
+    _must_check_;
+
+#endif
