@@ -449,6 +449,17 @@ static int check_one_liner(const struct options *options, struct error **ret_err
     return 0;
 }
 
+static int check_output(const struct options *options, struct error **ret_error) {
+    const char *shown = options->quiet ? "quiet" : "verbose";
+
+    if (options->quiet && options->verbose)
+        return error_new(ret_error, EINVAL, "options '--quiet' and '--verbose' exclude each other");
+    if ((options->quiet || options->verbose) && options->format == FORMAT_JSON)
+        return error_new(ret_error, EINVAL,
+                         "option '--%s' is about what a person sees, and does not go with '--format json'", shown);
+    return 0;
+}
+
 int options_parse(int argc, char *const argv[], struct options *ret_options, struct error **ret_error) {
     _cleanup_options_ struct options options = {0};
     int r = parse_words(argc, argv, &options, ret_error);
@@ -456,6 +467,8 @@ int options_parse(int argc, char *const argv[], struct options *ret_options, str
     if (r == 0 && !options.help && !options.version)
         r = options_is_one_liner(&options) ? check_one_liner(&options, ret_error)
                                            : check_file_of_targets(&options, ret_error);
+    if (r == 0 && !options.help && !options.version)
+        r = check_output(&options, ret_error);
     if (r < 0)
         return r;
     *ret_options = options;

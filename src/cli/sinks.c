@@ -8,6 +8,12 @@ static bool environment_set(const char *name) {
     return !str_empty(getenv(name));
 }
 
+static enum many_style many_style(const struct options *options) {
+    if (options->verbose)
+        return MANY_PREFIXED;
+    return options->quiet ? MANY_FAILED_BLOCKS : MANY_BLOCKS;
+}
+
 static struct sink *make_view(const struct options *options, const struct run_plan *plan, const char *again,
                               struct writer *writer) {
     bool one_liner = options_is_one_liner(options);
@@ -27,6 +33,10 @@ static struct sink *make_view(const struct options *options, const struct run_pl
 
     if (options->format == FORMAT_JSON)
         return sink_json_new(STDOUT_FILENO, writer);
+    if (plan->n_slots > 1 && terminal.window && !one_liner && !options->verbose)
+        return sink_live_new(&(struct live_options){.terminal = terminal, .quiet = options->quiet}, plan, writer);
+    if (!terminal.interactive && (plan->n_slots > 1 || options->quiet || options->verbose))
+        return sink_many_new(&(struct many_options){.terminal = terminal, .style = many_style(options)}, writer);
     return sink_terminal_new(&terminal, writer);
 }
 

@@ -194,7 +194,7 @@ static void artifacts_free(struct sink *sink) {
 struct sink *sink_artifacts_new(const char *again, bool one_liner) {
     struct artifacts_sink *artifacts = xcalloc(1, sizeof(*artifacts));
 
-    artifacts->sink = (struct sink){artifacts_handle, artifacts_finish, artifacts_free};
+    artifacts->sink = (struct sink){.handle = artifacts_handle, .finish = artifacts_finish, .free = artifacts_free};
     artifacts->again = xstrdup(again);
     artifacts->one_liner = one_liner;
     return &artifacts->sink;

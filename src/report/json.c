@@ -351,7 +351,7 @@ static void json_free(struct sink *sink) {
 struct sink *sink_json_new(int fd, struct writer *writer) {
     struct json_sink *json = xcalloc(1, sizeof(*json));
 
-    json->sink = (struct sink){json_handle, json_finish, json_free};
+    json->sink = (struct sink){.handle = json_handle, .finish = json_finish, .free = json_free};
     json->writer = writer;
     json->fd = fd;
     return &json->sink;

@@ -20,6 +20,39 @@ char *result_reason_line(const struct run_result *result) {
     return reason[0] != '\0' ? xasprintf("%s: %s", name, reason) : xstrdup(name);
 }
 
+char *summary_line(const struct run_summary *summary) {
+    struct buffer line = {0};
+    unsigned n_passed = summary->n_of[VERDICT_PASS];
+    const char *separator = " (";
+
+    buffer_printf(&line, "%u target%s: %u passed", summary->n_targets, summary->n_targets == 1 ? "" : "s", n_passed);
+    if (summary->n_of[VERDICT_FLAKY] > 0)
+        buffer_printf(&line, ", %u flaky", summary->n_of[VERDICT_FLAKY]);
+    if (summary->n_not_passed == 0)
+        return buffer_take(&line);
+    buffer_printf(&line, ", %u not passed", summary->n_not_passed);
+    for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++) {
+        if (verdict_passed(verdict) || summary->n_of[verdict] == 0)
+            continue;
+        buffer_printf(&line, "%s%u %s", separator, summary->n_of[verdict], verdict_name(verdict));
+        separator = ", ";
+    }
+    buffer_append_string(&line, separator[0] == ',' ? ")" : "");
+    return buffer_take(&line);
+}
+
+char *subresults_line(const struct run_result *result) {
+    static const char *const words[SUBRESULT_COUNT] = {"passed", "failed", "skipped", "expected to fail"};
+    static const enum subresult_status order[] = {SUBRESULT_PASS, SUBRESULT_FAIL, SUBRESULT_SKIP, SUBRESULT_TODO};
+    struct buffer line = {0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+        if (result->n_subresults[order[i]] > 0)
+            buffer_printf(&line, "%s%u %s", line.size > 0 ? ", " : "", result->n_subresults[order[i]], words[order[i]]);
+    }
+    return line.size > 0 ? buffer_take(&line) : NULL;
+}
+
 json_t *json_lossy_string(const char *text) {
     _cleanup_buffer_ struct buffer valid = {0};
     size_t size = text ? strlen(text) : 0;

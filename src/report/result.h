@@ -10,6 +10,12 @@
 /* One line that says how a run that did not pass ended, safe to show. Caller frees. */
 char *result_reason_line(const struct run_result *result);
 
+/* "40 targets: 37 passed, 1 flaky, 2 not passed (1 timeout, 1 panic)". Caller frees. */
+char *summary_line(const struct run_summary *summary);
+
+/* "38 passed, 2 failed" of a result's sub-results; NULL when it has none. Caller frees. */
+char *subresults_line(const struct run_result *result);
+
 /* Adds to an object what docs/events.md says of `finished`. */
 void result_add_to_json(json_t *object, const struct run_result *result);
 

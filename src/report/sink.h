@@ -16,10 +16,35 @@ struct terminal_options {
     bool interactive; /* one_liner with a shell on the terminal: nothing of ours once the command runs */
     const char
         *again; /* the command line that runs a one-liner again, or a file's target with a filter; NULL: not shown */
+    bool all_console; /* the console is shown while the command runs, too */
+    bool held;        /* as with a window, but nothing is drawn: only what stays is written */
     unsigned columns; /* width of the window, 0: ask TIOCGWINSZ of its descriptor at each redraw, 80 if that fails */
 };
 
 struct sink *sink_terminal_new(const struct terminal_options *options, struct writer *writer);
+
+enum many_style {
+    MANY_BLOCKS,        /* each target as a whole when it has finished */
+    MANY_FAILED_BLOCKS, /* the same of those that are no plain pass */
+    MANY_PREFIXED,      /* everything as it comes, with the target's name in front of each line */
+};
+
+struct many_options {
+    struct terminal_options terminal; /* how a target is shown; `window` is not looked at */
+    enum many_style style;
+};
+
+/* Targets that run at once, without a window; at the end a summary. */
+struct sink *sink_many_new(const struct many_options *options, struct writer *writer);
+
+struct live_options {
+    struct terminal_options terminal; /* how a target that does not pass is shown; `window` is not looked at */
+    bool quiet;                       /* a target that passes leaves nothing */
+};
+
+/* Targets that run at once, on a terminal: a line for each of them, kept up to date below those that have finished. */
+struct sink *sink_live_new(const struct live_options *options, const struct run_plan *plan, struct writer *writer);
+
 /* One JSON object a line to `fd`. docs/events.md describes them. */
 struct sink *sink_json_new(int fd, struct writer *writer);
 /*

@@ -23,6 +23,9 @@
 #define STYLE_GREEN "\033[32m"
 #define STYLE_END "\033[0m"
 
+/* So many failed tests of a command are named. */
+#define FAILED_MAX 20
+
 struct terminal {
     struct sink sink; /* first, so that a pointer to it is one to this */
     struct terminal_options options;
@@ -37,10 +40,17 @@ struct terminal {
     struct lines lines;  /* with a window: what the guest wrote in this stage */
     struct strv titles;  /* with a window, not in a one-liner: stage lines that a pass takes away */
     struct strv notices; /* that came while an interactive shell had the terminal */
+    struct strv failed;  /* lines about tests of the command that failed */
+    unsigned n_more_failed;
 };
 
 static struct terminal *terminal_of(struct sink *sink) {
     return (struct terminal *)sink;
+}
+
+/* Whether the guest's lines are kept until it is known whether they are wanted. */
+static bool holds(const struct terminal *terminal) {
+    return terminal->options.window || terminal->options.held;
 }
 
 static bool *mid_line_of(struct terminal *terminal, int fd) {
@@ -78,6 +88,8 @@ static void add_line(const struct terminal *terminal, struct buffer *out, const 
 }
 
 static void draw(struct terminal *terminal, struct buffer *out) {
+    if (terminal->options.held)
+        return;
     window_draw(&terminal->window, out, &terminal->titles, &terminal->lines);
     write_ui(terminal, out);
 }
@@ -115,7 +127,7 @@ static void on_stage(struct terminal *terminal, const struct event *event) {
     lines_clear(&terminal->lines);
     if (event->stage == STAGE_PREPARE)
         return;
-    if (terminal->options.window && !terminal->options.one_liner) {
+    if (holds(terminal) && !terminal->options.one_liner) {
         strv_append(&terminal->titles, title);
         draw(terminal, &out);
     } else {
@@ -134,7 +146,7 @@ static void show_guest(struct terminal *terminal, const struct event *event) {
     if (event->size == 0)
         return;
     terminal->stage_lines = true;
-    if (!terminal->options.window) {
+    if (!holds(terminal)) {
         write_bytes(terminal, terminal->ui_fd, event->data, event->size);
         return;
     }
@@ -143,7 +155,7 @@ static void show_guest(struct terminal *terminal, const struct event *event) {
 }
 
 static void on_console(struct terminal *terminal, const struct event *event) {
-    if (terminal->stage != STAGE_COMMAND)
+    if (terminal->stage != STAGE_COMMAND || terminal->options.all_console)
         show_guest(terminal, event);
 }
 
@@ -224,6 +236,26 @@ static void add_findings(struct terminal *terminal, struct buffer *out, const st
     }
 }
 
+/* The tests of the command that failed. */
+static void add_subresults(const struct terminal *terminal, struct buffer *out) {
+    for (size_t i = 0; i < terminal->failed.count; i++)
+        add_line(terminal, out, STYLE_NONE, terminal->failed.items[i]);
+    if (terminal->n_more_failed > 0)
+        buffer_printf(out, "  and %u more\n", terminal->n_more_failed);
+}
+
+static void on_subresult(struct terminal *terminal, const struct run_subresult *subresult) {
+    if (subresult->status != SUBRESULT_FAIL)
+        return;
+    if (terminal->failed.count == FAILED_MAX) {
+        terminal->n_more_failed++;
+        return;
+    }
+    _cleanup_free_ char *name = text_sanitize(subresult->name);
+    _cleanup_free_ char *message = text_sanitize(subresult->message);
+    strv_append_printf(&terminal->failed, "  failed: %s%s%s", name, message[0] ? ": " : "", message);
+}
+
 /* The reason first, then what bears it out, then how to see it again. */
 static void add_failure(struct terminal *terminal, struct buffer *out, const struct event *event) {
     const struct run_result *result = event->result;
@@ -237,6 +269,7 @@ static void add_failure(struct terminal *terminal, struct buffer *out, const str
         return;
     begin_line(terminal, out);
     add_line(terminal, out, STYLE_RED, reason);
+    add_subresults(terminal, out);
     add_findings(terminal, out, result);
     if (console_is_news(terminal, result))
         add_text(terminal, out, "Last lines of the console:", result->console);
@@ -252,9 +285,42 @@ static void add_failure(struct terminal *terminal, struct buffer *out, const str
     }
 }
 
+/* Forgets what belongs to an attempt. */
+static void clear_attempt(struct terminal *terminal) {
+    lines_clear(&terminal->lines);
+    strv_deinit(&terminal->titles);
+    strv_deinit(&terminal->notices);
+    strv_deinit(&terminal->failed);
+    terminal->n_more_failed = 0;
+}
+
+/* An attempt that did not pass: the next one follows. */
+static void on_retry(struct terminal *terminal, const struct event *event) {
+    _cleanup_free_ char *reason = result_reason_line(event->result);
+    _cleanup_free_ char *line = xasprintf("attempt %u: %s; trying again", event->attempt, reason);
+
+    terminal->shell_has_terminal = false;
+    strv_deinit(&terminal->titles);
+    lines_clear(&terminal->lines);
+    show_line(terminal, STYLE_YELLOW, line);
+    clear_attempt(terminal);
+}
+
+static void add_verdict(const struct terminal *terminal, struct buffer *out, enum verdict verdict) {
+    if (verdict == VERDICT_PASS)
+        add_line(terminal, out, STYLE_GREEN, "PASS");
+    else if (verdict == VERDICT_FLAKY)
+        add_line(terminal, out, STYLE_YELLOW, "FLAKY");
+    else if (verdict == VERDICT_SKIPPED)
+        add_line(terminal, out, STYLE_YELLOW, "SKIPPED");
+    else
+        add_line(terminal, out, STYLE_RED, "FAILED");
+}
+
 static void on_finished(struct terminal *terminal, const struct event *event) {
     const struct run_result *result = event->result;
     bool passed = verdict_passed(result->verdict);
+    _cleanup_free_ char *tests = subresults_line(result);
     _cleanup_buffer_ struct buffer out = {0};
 
     terminal->shell_has_terminal = false;
@@ -267,14 +333,24 @@ static void on_finished(struct terminal *terminal, const struct event *event) {
         add_findings(terminal, &out, result);
     else
         add_failure(terminal, &out, event);
+    if (tests) {
+        _cleanup_free_ char *line = xasprintf("Tests: %s", tests);
+
+        begin_line(terminal, &out);
+        add_line(terminal, &out, STYLE_NONE, line);
+    }
+    if (result->verdict == VERDICT_FLAKY) {
+        _cleanup_free_ char *reason = result_reason_line(result);
+
+        begin_line(terminal, &out);
+        add_line(terminal, &out, STYLE_YELLOW, reason);
+    }
     if (!terminal->options.one_liner) {
         begin_line(terminal, &out);
-        add_line(terminal, &out, passed ? STYLE_GREEN : STYLE_RED, passed ? "PASS" : "FAILED");
+        add_verdict(terminal, &out, result->verdict);
     }
     write_ui(terminal, &out);
-    lines_clear(&terminal->lines);
-    strv_deinit(&terminal->titles);
-    strv_deinit(&terminal->notices);
+    clear_attempt(terminal);
 }
 
 static void terminal_handle(struct sink *sink, const struct event *event) {
@@ -300,7 +376,11 @@ static void terminal_handle(struct sink *sink, const struct event *event) {
         on_finished(terminal, event);
         break;
     case EVENT_SUBRESULT:
+        on_subresult(terminal, event->subresult);
+        break;
     case EVENT_RETRY:
+        on_retry(terminal, event);
+        break;
     case EVENT_TYPE_COUNT:
         break;
     }
@@ -325,6 +405,7 @@ static void terminal_free(struct sink *sink) {
     lines_deinit(&terminal->lines);
     strv_deinit(&terminal->titles);
     strv_deinit(&terminal->notices);
+    strv_deinit(&terminal->failed);
     free(terminal);
 }
 
@@ -340,7 +421,7 @@ static bool is_same_file(int a, int b) {
 struct sink *sink_terminal_new(const struct terminal_options *options, struct writer *writer) {
     struct terminal *terminal = xcalloc(1, sizeof(*terminal));
 
-    terminal->sink = (struct sink){terminal_handle, terminal_finish, terminal_free};
+    terminal->sink = (struct sink){.handle = terminal_handle, .finish = terminal_finish, .free = terminal_free};
     terminal->options = *options;
     terminal->writer = writer;
     terminal->ui_fd = options->one_liner ? options->err_fd : options->out_fd;

@@ -125,6 +125,8 @@ struct sink {
     void (*handle)(struct sink *sink, const struct event *event);
     void (*finish)(struct sink *sink, const struct run_summary *summary);
     void (*free)(struct sink *sink);
+    /* Called several times a second while targets run, with the time since vmtest started; may be NULL. */
+    void (*tick)(struct sink *sink, uint64_t nsec);
 };
 
 /*

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Several targets at once: the live view on a screen, blocks, prefixed lines, and where blocks are kept meanwhile. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "report/lines.h"
+#include "report/sink.h"
+#include "report/spool.h"
+#include "screen.h"
+
+#define OUT 901
+#define ERR 902
+#define N_JOBS 5
+
+struct recorder {
+    struct writer writer;
+    struct buffer out;
+};
+
+static void record(struct writer *writer, int fd, const void *data, size_t size) {
+    buffer_append(&((struct recorder *)writer)->out, data, size);
+}
+
+struct fixture {
+    struct recorder recorder;
+    struct target *targets[N_JOBS];
+    struct run_plan *plan;
+    struct sink *sink;
+    uint64_t now;
+};
+
+static const struct terminal_options terminal = {.out_fd = OUT, .err_fd = ERR, .columns = 60};
+
+static struct fixture *fixture_new(void) {
+    static const char *const names[N_JOBS] = {"one", "two", "three", "four", "five"};
+    struct fixture *fixture = xcalloc(1, sizeof(*fixture));
+
+    for (size_t i = 0; i < N_JOBS; i++) {
+        fixture->targets[i] = target_new();
+        free(fixture->targets[i]->name);
+        fixture->targets[i]->name = xstrdup(names[i]);
+    }
+    fixture->plan = run_plan_new(fixture->targets, N_JOBS, 0);
+    fixture->plan->n_slots = 2;
+    fixture->recorder.writer.write = record;
+    return fixture;
+}
+
+static void fixture_free(struct fixture *fixture) {
+    if (fixture->sink)
+        fixture->sink->free(fixture->sink);
+    run_plan_free(fixture->plan);
+    for (size_t i = 0; i < N_JOBS; i++)
+        target_free(fixture->targets[i]);
+    buffer_deinit(&fixture->recorder.out);
+    free(fixture);
+}
+DEFINE_CLEANUP(cleanup_fixture, struct fixture *, fixture_free)
+#define _cleanup_fixture_ _cleanup_(cleanup_fixture)
+
+static struct fixture *live_new(unsigned columns) {
+    struct fixture *fixture = fixture_new();
+    struct live_options options = {.terminal = terminal};
+
+    options.terminal.columns = columns;
+    fixture->sink = sink_live_new(&options, fixture->plan, &fixture->recorder.writer);
+    return fixture;
+}
+
+static struct fixture *many_new(enum many_style style) {
+    struct fixture *fixture = fixture_new();
+    const struct many_options options = {.terminal = terminal, .style = style};
+
+    fixture->sink = sink_many_new(&options, &fixture->recorder.writer);
+    return fixture;
+}
+
+/* One second after the last event. */
+static void tell(struct fixture *fixture, size_t job, struct event event) {
+    fixture->now += NSEC_PER_SEC;
+    event.nsec = fixture->now;
+    event.job = &fixture->plan->jobs[job];
+    event.target = event.job->name;
+    event.attempt = event.attempt ? event.attempt : 1;
+    fixture->sink->handle(fixture->sink, &event);
+}
+
+static void start(struct fixture *fixture, size_t job) {
+    tell(fixture, job, (struct event){.type = EVENT_STARTED});
+    tell(fixture, job, (struct event){.type = EVENT_STAGE, .stage = STAGE_BOOT});
+    tell(fixture, job, (struct event){.type = EVENT_STAGE, .stage = STAGE_COMMAND});
+}
+
+static void say(struct fixture *fixture, size_t job, const char *text) {
+    tell(fixture, job,
+         (struct event){.type = EVENT_OUTPUT, .stream = OUTPUT_STDOUT, .data = text, .size = strlen(text)});
+}
+
+static void result(struct fixture *fixture, size_t job, enum event_type type, enum verdict verdict, int detail) {
+    struct run_result ended = RUN_RESULT_EMPTY;
+
+    ended.verdict = verdict;
+    ended.detail = detail;
+    ended.stage = STAGE_COMMAND;
+    tell(fixture, job, (struct event){.type = type, .result = &ended});
+}
+
+static void summary(struct fixture *fixture) {
+    const struct run_summary counts = {
+        .n_targets = 5,
+        .n_not_passed = 2,
+        .n_of = {[VERDICT_PASS] = 2, [VERDICT_FLAKY] = 1, [VERDICT_FAIL] = 1, [VERDICT_PANIC] = 1}};
+
+    fixture->sink->finish(fixture->sink, &counts);
+}
+
+#define SUMMARY "5 targets: 2 passed, 1 flaky, 2 not passed (1 fail, 1 panic)\n"
+
+static void assert_shown(const struct fixture *fixture, const char *expected) {
+    assert_screen(fixture->recorder.out.data, expected);
+}
+
+static void the_live_view_has_a_row_for_each_that_runs(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = live_new(60);
+
+    start(fixture, 0);
+    start(fixture, 1);
+    say(fixture, 1, "building\n\n  \nhalf a l");
+    assert_shown(fixture, "one  command 6s\n"
+                          "two  command 3s  building\n"
+                          "0/5, 2 running\n");
+    result(fixture, 0, EVENT_FINISHED, VERDICT_PASS, 0);
+    assert_shown(fixture, "PASS  one  7s\n"
+                          "two  command 4s  building\n"
+                          "1/5, 1 running, about 12s left\n");
+    say(fixture, 1, "ine\n");
+    result(fixture, 1, EVENT_FINISHED, VERDICT_FAIL, 3);
+    assert_shown(fixture, "PASS  one  7s\n"
+                          "=> two\n"
+                          "===> Booting\n"
+                          "===> Running command\n"
+                          "building\n"
+                          "\n"
+                          "  \n"
+                          "half a line\n"
+                          "Command failed with exit code: 3\n"
+                          "FAILED\n"
+                          "2/5, 1 not passed, 0 running, about 10s left\n");
+    summary(fixture);
+    _cleanup_free_ char *shown = screen_show(fixture->recorder.out.data);
+    assert_true(str_has_suffix(shown, "FAILED\n" SUMMARY));
+}
+
+static void a_retry_and_a_flaky_end_are_shown(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = live_new(60);
+
+    start(fixture, 0);
+    result(fixture, 0, EVENT_RETRY, VERDICT_FAIL, 1);
+    tell(fixture, 0, (struct event){.type = EVENT_STARTED, .attempt = 2});
+    assert_shown(fixture, "one (attempt 2)  prepare 0s\n0/5, 1 running\n");
+    result(fixture, 0, EVENT_FINISHED, VERDICT_FLAKY, 0);
+    assert_shown(fixture, "=> one\n"
+                          "attempt 1: Command failed with exit code: 1; trying again\n"
+                          "=> one\n"
+                          "flaky\n"
+                          "FLAKY\n"
+                          "1/5, 1 flaky, 0 running, about 2s left\n");
+}
+
+/* Every row fits, whatever the guest writes: wide and combining characters, sequences, control characters. */
+static void a_row_is_never_wider_than_the_terminal(void **state) {
+    static const char *const lines[] = {
+        "plain and much longer than the width of the terminal\n",
+        "\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2"
+        "\n",
+        "o\xcc\x81o\xcc\x81o\xcc\x81o\xcc\x81o\xcc\x81o\xcc\x81o\xcc\x81o\xcc\x81o\xcc\x81\n",
+        "\033[2J\033[999A\033]0;title\007gone\n",
+        "a\rb\tc\x01\x7f\xff\xc2\x9b"
+        "31m\n",
+    };
+
+    for (unsigned columns = 20; columns <= 24; columns++) {
+        for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+            _cleanup_fixture_ struct fixture *fixture = live_new(columns);
+            const char *p;
+
+            start(fixture, 0);
+            say(fixture, 0, lines[i]);
+            _cleanup_free_ char *shown = screen_show(fixture->recorder.out.data);
+            assert_non_null(strstr(shown, "one  command 3s"));
+            for (p = shown; *p; p += strcspn(p, "\n") + 1) {
+                _cleanup_free_ char *row = xstrndup(p, strcspn(p, "\n"));
+
+                assert_int_equal(text_clip(row, columns), strlen(row));
+            }
+        }
+    }
+}
+
+static void redraws_are_bounded(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = live_new(60);
+    struct event event = {.type = EVENT_OUTPUT, .stream = OUTPUT_STDOUT, .data = "x\n", .size = 2};
+    size_t before;
+
+    start(fixture, 0);
+    before = fixture->recorder.out.size;
+    event.job = &fixture->plan->jobs[0];
+    event.target = event.job->name;
+    event.nsec = fixture->now;
+    for (int i = 0; i < 1000; i++)
+        fixture->sink->handle(fixture->sink, &event);
+    assert_int_equal(fixture->recorder.out.size, before);
+    fixture->sink->tick(fixture->sink, fixture->now + NSEC_PER_SEC);
+    assert_true(fixture->recorder.out.size > before);
+    assert_shown(fixture, "one  command 3s  x\n0/5, 1 running\n");
+}
+
+static void what_was_never_started_is_only_counted(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = live_new(60);
+
+    result(fixture, 3, EVENT_FINISHED, VERDICT_SKIPPED, 0);
+    assert_shown(fixture, "1/5, 1 not passed, 0 running\n");
+}
+
+static void blocks_come_whole_and_in_the_order_of_the_ends(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = many_new(MANY_BLOCKS);
+
+    start(fixture, 0);
+    start(fixture, 1);
+    say(fixture, 0, "from one\n");
+    say(fixture, 1, "from two\n");
+    assert_int_equal(fixture->recorder.out.size, 0);
+    result(fixture, 1, EVENT_FINISHED, VERDICT_PASS, 0);
+    say(fixture, 0, "more from one");
+    result(fixture, 0, EVENT_FINISHED, VERDICT_FAIL, 1);
+    summary(fixture);
+    assert_string_equal(fixture->recorder.out.data, "=> two\n"
+                                                    "===> Booting\n"
+                                                    "===> Running command\n"
+                                                    "from two\n"
+                                                    "PASS\n"
+                                                    "=> one\n"
+                                                    "===> Booting\n"
+                                                    "===> Running command\n"
+                                                    "from one\n"
+                                                    "more from one\n"
+                                                    "Command failed with exit code: 1\n"
+                                                    "FAILED\n" SUMMARY);
+}
+
+static void quiet_shows_what_did_not_pass(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = many_new(MANY_FAILED_BLOCKS);
+
+    start(fixture, 0);
+    result(fixture, 0, EVENT_FINISHED, VERDICT_PASS, 0);
+    assert_int_equal(fixture->recorder.out.size, 0);
+    start(fixture, 1);
+    result(fixture, 1, EVENT_FINISHED, VERDICT_TIMEOUT, 0);
+    summary(fixture);
+    assert_string_equal(fixture->recorder.out.data, "=> two\n"
+                                                    "===> Booting\n"
+                                                    "===> Running command\n"
+                                                    "timeout\n"
+                                                    "FAILED\n" SUMMARY);
+}
+
+static void verbose_puts_the_name_in_front_of_each_line(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = many_new(MANY_PREFIXED);
+
+    start(fixture, 0);
+    start(fixture, 1);
+    say(fixture, 0, "begun ");
+    say(fixture, 1, "a\nb\n");
+    say(fixture, 0, "and ended\nrest");
+    result(fixture, 0, EVENT_FINISHED, VERDICT_PASS, 0);
+    assert_string_equal(fixture->recorder.out.data, "one | => one\n"
+                                                    "one | ===> Booting\n"
+                                                    "one | ===> Running command\n"
+                                                    "two | => two\n"
+                                                    "two | ===> Booting\n"
+                                                    "two | ===> Running command\n"
+                                                    "two | a\n"
+                                                    "two | b\n"
+                                                    "one | begun and ended\n"
+                                                    "one | rest\n"
+                                                    "one | PASS\n");
+}
+
+static void spool(const char *directory, size_t size, struct recorder *recorder) {
+    struct spool kept;
+
+    assert_int_equal(setenv("TMPDIR", directory, 1), 0);
+    spool_init(&kept);
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)(i * 7 + i / 251);
+
+        kept.writer.write(&kept.writer, OUT, &byte, 1);
+    }
+    assert_true(kept.memory.size <= SPOOL_MEMORY);
+    spool_flush(&kept, &recorder->writer);
+    spool_deinit(&kept);
+}
+
+static void a_spool_keeps_every_byte_however_many(void **state) {
+    static const size_t sizes[] = {0, 1, SPOOL_MEMORY / 9, SPOOL_MEMORY, 10 * SPOOL_MEMORY + 1};
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        struct recorder recorder = {.writer = {record}};
+
+        spool("/tmp", sizes[i], &recorder);
+        assert_int_equal(recorder.out.size, sizes[i]);
+        for (size_t k = 0; k < sizes[i]; k++)
+            assert_int_equal((unsigned char)recorder.out.data[k], (unsigned char)(k * 7 + k / 251));
+        buffer_deinit(&recorder.out);
+    }
+}
+
+static void a_spool_without_a_place_keeps_the_end_and_says_so(void **state) {
+    struct recorder recorder = {.writer = {record}};
+    size_t size = 10 * (size_t)SPOOL_MEMORY;
+
+    spool("/nonexistent", size, &recorder);
+    assert_non_null(strstr(recorder.out.data, " earlier bytes were dropped"));
+    assert_true(recorder.out.size < SPOOL_MEMORY);
+    for (size_t i = 1; i < 1000; i++) {
+        size_t k = size - i;
+
+        assert_int_equal((unsigned char)recorder.out.data[recorder.out.size - i], (unsigned char)(k * 7 + k / 251));
+    }
+    buffer_deinit(&recorder.out);
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_live_view_has_a_row_for_each_that_runs),
+        cmocka_unit_test(a_retry_and_a_flaky_end_are_shown),
+        cmocka_unit_test(a_row_is_never_wider_than_the_terminal),
+        cmocka_unit_test(redraws_are_bounded),
+        cmocka_unit_test(what_was_never_started_is_only_counted),
+        cmocka_unit_test(blocks_come_whole_and_in_the_order_of_the_ends),
+        cmocka_unit_test(quiet_shows_what_did_not_pass),
+        cmocka_unit_test(verbose_puts_the_name_in_front_of_each_line),
+        cmocka_unit_test(a_spool_keeps_every_byte_however_many),
+        cmocka_unit_test(a_spool_without_a_place_keeps_the_end_and_says_so),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
