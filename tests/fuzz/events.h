@@ -17,6 +17,7 @@ struct fuzz_events {
     const uint8_t *data;
     size_t size;
     struct run_result result;
+    struct run_subresult subresult;
     char *text; /* the bytes of the event, as a string */
 };
 
@@ -44,6 +45,11 @@ static inline bool fuzz_events_next(struct fuzz_events *events, struct event *re
                                          .console = events->text,
                                          .accel = "tcg",
                                          .kernel_release = events->text};
+    events->result.n_subresults[SUBRESULT_PASS] = length % 3;
+    events->subresult = (struct run_subresult){.name = events->text,
+                                               .status = (enum subresult_status)(length % SUBRESULT_COUNT),
+                                               .message = events->text,
+                                               .output = ""};
     *ret = (struct event){.type = (enum event_type)(kind % EVENT_TYPE_COUNT),
                           .target = fuzz_target_names[(kind >> 7) % N_TARGETS],
                           .stage = (enum stage)((kind >> 3) % STAGE_COUNT),
@@ -52,7 +58,9 @@ static inline bool fuzz_events_next(struct fuzz_events *events, struct event *re
                           .data = bytes,
                           .size = length,
                           .text = events->text,
-                          .result = &events->result};
+                          .attempt = 1 + length % 2,
+                          .result = &events->result,
+                          .subresult = &events->subresult};
     return true;
 }
 
