@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/cache.h"
 #include "cli/help.h"
+#include "cli/list.h"
 #include "cli/load.h"
 #include "cli/options.h"
 #include "cli/sinks.h"
@@ -104,6 +105,7 @@ static const struct verb {
     int (*main)(int argc, char *const argv[], struct error **ret_error);
 } verbs[] = {
     {"cache", cache_main},
+    {"list", list_main},
 };
 
 static int run_verb(const struct verb *verb, int argc, char **argv) {
