@@ -336,8 +336,14 @@ class Fake:
             fault(f"exec: a credit of {self.credit} bytes")
         if bool(self.flags & INHERIT) != bool(self.guest):
             fault(f"exec: the flags are {self.flags}")
-        if self.guest and self.environment:
+        if self.guest and any(not name.startswith(b"VMTEST_AXIS_") for name in self.environment):
             fault("exec: the host's environment in an image")
+
+    def tell_axes(self):
+        """The command and the variables VMTEST_AXIS_*, on standard output."""
+        axes = {name.decode(): value.decode() for name, value in self.environment.items()
+                if name.startswith(b"VMTEST_AXIS_")}
+        self.output(STDOUT, json.dumps([self.command, axes]).encode() + b"\n")
 
     def output(self, kind, data):
         """One frame of output, once there is credit for it."""
