@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The patterns of a [[matrix]] by glob(3): the one thing about a configuration that looks at other files. */
+#include <ctype.h>
 #include <glob.h>
 
 #include "base/file.h"
@@ -30,6 +31,42 @@ static void append_literal(struct buffer *pattern, const char *directory) {
     }
 }
 
+/*
+ * A part without a pattern is looked up by glob(3), not listed, and a directory that may not be searched is passed over
+ * in silence. So one of its letters becomes a set of one. False where there is none that could.
+ */
+static bool append_as_pattern(struct buffer *pattern, const char *part, size_t length) {
+    size_t i = 0;
+
+    if (memchr(part, '\\', length))
+        return false;
+    while (i < length && !isalnum((unsigned char)part[i]))
+        i++;
+    if (i == length)
+        return false;
+    buffer_append(pattern, part, i);
+    buffer_printf(pattern, "[%c]", part[i]);
+    buffer_append(pattern, part + i + 1, length - i - 1);
+    return true;
+}
+
+static void append_pattern(struct buffer *whole, const char *pattern) {
+    bool expanding = false;
+
+    for (;;) {
+        size_t length = strcspn(pattern, "/");
+        bool is_pattern = strcspn(pattern, "*?[") < length;
+
+        if (is_pattern || !expanding || !append_as_pattern(whole, pattern, length))
+            buffer_append(whole, pattern, length);
+        expanding = expanding || is_pattern;
+        pattern += length;
+        if (*pattern == '\0')
+            return;
+        buffer_append(whole, pattern++, 1);
+    }
+}
+
 static int glob_failure(int code, const char *pattern, struct error **ret_error) {
     _cleanup_free_ char *path = TAKE_PTR(unreadable.path);
 
@@ -48,7 +85,7 @@ int config_glob(const char *directory, const char *pattern, struct strv *ret_pat
         append_literal(&whole, directory);
         buffer_append(&whole, "/", 1);
     }
-    buffer_append_string(&whole, pattern);
+    append_pattern(&whole, pattern);
     _cleanup_free_ char *absolute = buffer_take(&whole);
 
     int r = glob(absolute, GLOB_NOSORT, note_unreadable, &found);

@@ -2,6 +2,10 @@
 """[[matrix]] and `vmtest list`: what runs, what arrives at the command, and what is only shown."""
 import json
 import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
 
 import pytest
 
@@ -131,6 +135,27 @@ def test_what_a_pattern_matches_must_be_readable_and_there(bench, two_kernels):
     assert result.status == 69
     assert result.stderr.decode().startswith("vmtest: vmtest.toml:8:11: 'kernel': no file matches the pattern "
                                              "'kernels/*/none/vmlinuz*'; patterns are taken from ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes somebody else for a moment")
+@pytest.mark.parametrize("pattern", ["k/*/boot/vmlinuz", "k/*/.b*/x", "k/*/boot/v*", "k/a/*/vmlinuz"])
+def test_a_directory_that_cannot_be_read_is_no_empty_one(bench, pattern):
+    with tempfile.TemporaryDirectory() as name:
+        top = pathlib.Path(name)
+        top.chmod(0o755)
+        for name in ("a", "b"):
+            (top / "k" / name / "boot").mkdir(parents=True)
+            (top / "k" / name / "boot" / "vmlinuz").touch()
+            (top / "k" / name / ".b").mkdir()
+        (top / "vmtest.toml").write_text(f"[[matrix]]\nkernel = ['{pattern}', 'plain']\ncommand = 'c'\n")
+        closed = top / "k" / ("a/boot" if pattern.startswith("k/a/") else "b")
+        closed.chmod(0o700)
+        program = top / "vmtest"
+        shutil.copy(bench.vmtest, program)
+        done = subprocess.run([program, "list", "-c", top / "vmtest.toml"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, user=65534, group=65534, extra_groups=[], timeout=60, check=False)
+        assert done.returncode == 69
+        assert done.stderr.decode().endswith(f"'{pattern}': {closed}: Permission denied\n"), done
 
 
 def test_a_directory_called_as_a_pattern_is_itself_alone(bench, two_kernels):

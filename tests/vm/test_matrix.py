@@ -4,7 +4,7 @@ import os
 
 from conftest import read_file, write_file
 
-MATRIX = """
+MATRIX = '''
 [defaults]
 accel = "tcg"
 vm = { memory = "512M", num_cpus = 1 }
@@ -14,9 +14,11 @@ env_pass = []
 name = "{test} on {kernel.name}"
 kernel = ["kernels/*/boot/vmlinuz*"]
 test = ["one", "t w'o"]
-command = 'echo "$VMTEST_AXIS_TEST|$VMTEST_AXIS_KERNEL|$FROM_THE_HOST" > "${test:-result}-{kernel.name}-$(echo "{test}" | wc -c)"'
-exclude = [{ kernel = "kernels/6.2/*", test = "one" }]
+command = """
+echo "$VMTEST_AXIS_TEST|$VMTEST_AXIS_KERNEL|$FROM_THE_HOST" > "${test:-result}-{kernel.name}-$(echo "{test}" | wc -c)"
 """
+exclude = [{ kernel = "kernels/6.2/*", test = "one" }]
+'''
 
 
 def test_each_combination_runs_with_its_values_in_the_environment(run, project, kernel):
