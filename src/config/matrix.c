@@ -45,13 +45,21 @@ static bool can_name_axis(const struct toml_entry *entry) {
            !config_has_control(entry->key);
 }
 
-static int warn_unknown(struct parser *parser, const struct toml_entry *entry, const char *name) {
+static int warn_unknown(struct parser *parser, const struct matrix *matrix, const struct toml_entry *entry,
+                        const char *name) {
     const char *const *known = (const char *const *)parser->known.items;
+    const char *ignored = parser->strict ? "" : " is ignored";
 
-    if (entry->value.type != TOML_TYPE_ARRAY || !can_name_axis(entry) || parser_has_near(name, known))
+    if (!can_name_axis(entry) || parser_has_near(name, known))
         return parser_unknown(parser, entry->position, name, known);
-    return parser_warn(parser, entry->position, "unknown key '%s'%s; to make it an axis, write {%s} where it is wanted",
-                       name, parser->strict ? "" : " is ignored", name);
+    if (entry->value.type == TOML_TYPE_ARRAY)
+        return parser_warn(parser, entry->position,
+                           "unknown key '%s'%s; to make it an axis, write {%s} where it is wanted", name, ignored,
+                           name);
+    if (entry->value.type != TOML_TYPE_TABLE && is_used(matrix, name))
+        return parser_warn(parser, entry->position, "unknown key '%s'%s; to make it an axis, give it a list", name,
+                           ignored);
+    return parser_unknown(parser, entry->position, name, known);
 }
 
 static int check_pattern(struct parser *parser, const struct config_key_row *row, const struct toml_value *value) {
@@ -84,7 +92,7 @@ static int collect_axes(struct matrix *matrix, struct parser *parser, const char
         else if (is_list && !str_equal(name, "vm") && can_name_axis(entry) && is_used(matrix, axis))
             add_axis(matrix, axis, NULL, entry);
         else if (!str_equal(name, "vm"))
-            r = warn_unknown(parser, entry, name);
+            r = warn_unknown(parser, matrix, entry, name);
         if (r < 0)
             return r;
     }

@@ -332,6 +332,8 @@ static void a_warning_is_given_once(void **state) {
         {HEAD "a = ['x', 'y']\nzzzz = 1", "f.toml:6:1: unknown key 'zzzz' is ignored"},
         {HEAD "a = ['x', 'y']\nzzzz = ['1']",
          "f.toml:6:1: unknown key 'zzzz' is ignored; to make it an axis, write {zzzz} where it is wanted"},
+        {HEAD "a = ['x', 'y']\nzzzz = '1'\nkernel_args = '{zzzz.name}'",
+         "f.toml:6:1: unknown key 'zzzz' is ignored; to make it an axis, give it a list"},
         {HEAD "a = ['x', 'y']\nvm.memroy = ['1G']",
          "f.toml:6:4: unknown key 'vm.memroy' is ignored; did you mean 'vm.memory'?"},
         {HEAD "a = ['x', 'y']\nzzzz = ['1']\nkernel_args = '${zzzz} {{zzzz}'",
