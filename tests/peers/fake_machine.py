@@ -330,8 +330,11 @@ class Fake:
         reader.number("I")
         reader.bytes()
         self.command = [word.decode() for word in reader.list(reader.bytes)]
-        self.environment = dict(word.partition(b"=")[::2] for word in reader.list(reader.bytes))
+        entries = [word.partition(b"=")[::2] for word in reader.list(reader.bytes)]
+        self.environment = dict(entries)
         reader.done()
+        if len(self.environment) < len(entries):
+            fault("exec: a variable is there twice")
         if self.credit > CREDIT_MAX:
             fault(f"exec: a credit of {self.credit} bytes")
         if bool(self.flags & INHERIT) != bool(self.guest):

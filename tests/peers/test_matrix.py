@@ -15,7 +15,7 @@ MATRIX = f"""
 [defaults]
 qemu_command = '{FAKE}'
 accel = 'tcg'
-env_pass = []
+env_pass = ['VMTEST_*']
 [[matrix]]
 name = "{{test}} on {{kernel.name}}"
 kernel = ["kernels/*/boot/vmlinuz*"]

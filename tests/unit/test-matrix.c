@@ -521,7 +521,8 @@ static void defaults_are_for_the_targets_that_can_have_them(void **state) {
               "vm.mounts = { '/x' = { host_path = '/' } }\ncommand = 'c'\n"
               "[[target]]\nname = 'kernel'\n[[target]]\nname = 'image'\nimage = 'i'\n"
               "[[target]]\nname = 'bios'\nimage = 'i'\nuefi = false\ntemplate = true\nshare = '9p'\n"
-              "[[target]]\nname = 'words'\nkernel_args = 'ro'\n");
+              "[[target]]\nname = 'words'\nkernel_args = 'ro'\n"
+              "[[target]]\nname = 'mounts'\nimage = 'i'\nvm.mounts = { '/y' = { host_path = '/' } }\n");
     const struct target *kernel = config->targets[0];
     const struct target *image = config->targets[1];
     const struct target *bios = config->targets[2];
@@ -543,6 +544,8 @@ static void defaults_are_for_the_targets_that_can_have_them(void **state) {
     assert_false(bios->persist);
     assert_int_equal(bios->n_mounts, 1);
     assert_int_equal(config->targets[3]->rootfs_mode, ROOTFS_RO);
+    assert_int_equal(config->targets[4]->share_choice, SHARE_9P);
+    assert_int_equal(config->targets[4]->n_mounts, 2);
 }
 
 static void what_is_wrong_with_defaults_is_said_though_nothing_uses_it(void **state) {
