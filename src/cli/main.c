@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vmtest's main(): the command line to targets, targets to the supervisor, its result to an exit status. */
 #include <fcntl.h>
-#include <limits.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +10,8 @@
 #include "base/log.h"
 #include "cli/cache.h"
 #include "cli/help.h"
+#include "cli/list.h"
+#include "cli/load.h"
 #include "cli/options.h"
 #include "cli/sinks.h"
 #include "config/config.h"
@@ -45,40 +46,6 @@ static void open_standard_descriptors(void) {
         fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* what is written there is an error, not lost */
     while (fd >= 0 && fd <= STDERR_FILENO);
     (void)fd_close(fd);
-}
-
-static int load_one_liner(const struct options *options, struct config **ret_config, struct error **ret_error) {
-    _cleanup_config_ struct config *config = xcalloc(1, sizeof(*config));
-    char cwd[PATH_MAX];
-    int r;
-
-    if (!getcwd(cwd, sizeof(cwd)))
-        return error_errno(ret_error, errno, "the current directory");
-    config->targets = xcalloc(1, sizeof(*config->targets));
-    r = options_to_target(options, cwd, &config->targets[0], ret_error);
-    if (r < 0)
-        return r;
-    config->n_targets = 1;
-    r = target_check(config->targets[0], ret_error);
-    if (r == 0)
-        *ret_config = TAKE_PTR(config);
-    return r;
-}
-
-static int load_targets(const struct options *options, struct config **ret_config, struct error **ret_error) {
-    int r;
-
-    if (options_is_one_liner(options))
-        return load_one_liner(options, ret_config, ret_error);
-    r = config_load(options->config ? options->config : "vmtest.toml", options->strict, ret_config, ret_error);
-    if (r == 0 && options->filters.count > 0) {
-        r = config_filter(*ret_config, options->filters.items[0], ret_error);
-        if (r < 0)
-            error_context(ret_error, "--filter");
-    }
-    for (size_t i = 0; r == 0 && i < (*ret_config)->n_targets; i++)
-        r = target_check((*ret_config)->targets[i], ret_error);
-    return r;
 }
 
 /* What is for every target of a run. */
@@ -141,6 +108,7 @@ static const struct verb {
     int (*main)(int argc, char *const argv[], struct error **ret_error);
 } verbs[] = {
     {"cache", cache_main},
+    {"list", list_main},
 };
 
 static int run_verb(const struct verb *verb, int argc, char **argv) {
@@ -169,7 +137,7 @@ int main(int argc, char **argv) {
     if (options.help || options.version)
         return print_help(&options);
     start_log();
-    if (load_targets(&options, &config, &error) < 0 || !config)
+    if (targets_load(&options, &config, &error) < 0 || !config)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
     for (size_t i = 0; i < config->warnings.count; i++)
         (void)fprintf(stderr, "vmtest: warning: %s\n", config->warnings.items[i]);

@@ -9,6 +9,18 @@
 /* Keys that only a target which boots a kernel can have. */
 static const enum config_key kernel_only[] = {KEY_KERNEL_ARGS, KEY_MODULES, KEY_ROOTFS, KEY_ROOTFS_MODE};
 
+bool config_is_kernel_only(enum config_key key) {
+    for (size_t i = 0; i < ARRAY_SIZE(kernel_only); i++) {
+        if (kernel_only[i] == key)
+            return true;
+    }
+    return false;
+}
+
+bool config_is_image_only(enum config_key key) {
+    return key == KEY_FORMAT || key == KEY_UEFI || key == KEY_PERSIST;
+}
+
 static bool is_blank(const char *text) {
     return str_empty(text) || text[strspn(text, " \t\r\n")] == '\0';
 }
@@ -91,11 +103,7 @@ static int check_belonging(const struct target *target, struct error **ret_error
     return 0;
 }
 
-/*
- * The mode that the last bare `ro` or `rw` of a kernel command line asks for. Quotes hide blanks and `--` ends the
- * kernel's own words, as in Linux' Documentation/admin-guide/kernel-parameters. False when there is none.
- */
-static bool kernel_args_mode(const char *args, enum rootfs_mode *ret_mode) {
+bool config_kernel_args_mode(const char *args, enum rootfs_mode *ret_mode) {
     bool found = false;
 
     if (!args)
@@ -119,14 +127,15 @@ static bool kernel_args_mode(const char *args, enum rootfs_mode *ret_mode) {
 void target_apply_kernel_args(struct target *target) {
     enum rootfs_mode mode;
 
-    if (!target->where[KEY_ROOTFS_MODE] && kernel_args_mode(target->kernel_args, &mode))
+    if (!target->where[KEY_ROOTFS_MODE] && config_kernel_args_mode(target->kernel_args, &mode))
         target->rootfs_mode = mode;
 }
 
 static int check_rootfs_mode(const struct target *target, struct error **ret_error) {
     enum rootfs_mode mode;
 
-    if (!target->where[KEY_ROOTFS_MODE] || !kernel_args_mode(target->kernel_args, &mode) || mode == target->rootfs_mode)
+    if (!target->where[KEY_ROOTFS_MODE] || !config_kernel_args_mode(target->kernel_args, &mode) ||
+        mode == target->rootfs_mode)
         return 0;
     return error_new(ret_error, EINVAL, "%s: '%s' contradicts the word '%s' in '%s'; remove one of the two",
                      target_where(target, KEY_ROOTFS_MODE), shown_key(target, KEY_ROOTFS_MODE),

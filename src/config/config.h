@@ -22,6 +22,18 @@ struct config {
  */
 int config_parse(const char *text, size_t size, const char *path, const char *directory, bool strict,
                  struct config **ret_config, struct error **ret_error) _must_check_;
+/*
+ * What expands a pattern of a [[matrix]]: appends the paths that match it, in any order, to *ret_paths, taken from
+ * `directory` when the pattern is relative. None is no failure.
+ */
+typedef int config_glob_fn(const char *directory, const char *pattern, struct strv *ret_paths,
+                           struct error **ret_error);
+/* config_parse() takes patterns as they are written; this one has them expanded, by config_glob() or by a test. */
+int config_parse_globbing(const char *text, size_t size, const char *path, const char *directory, bool strict,
+                          config_glob_fn *glob, struct config **ret_config, struct error **ret_error) _must_check_;
+/* By glob(3). A directory that cannot be read is an error: what lies in it would be left out in silence. */
+int config_glob(const char *directory, const char *pattern, struct strv *ret_paths, struct error **ret_error)
+    _must_check_;
 int config_load(const char *path, bool strict, struct config **ret_config, struct error **ret_error) _must_check_;
 void config_free(struct config *config);
 DEFINE_CLEANUP(cleanup_config, struct config *, config_free)

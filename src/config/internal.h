@@ -6,6 +6,8 @@
 #include "config/config.h"
 #include "config/toml.h"
 
+struct matrix;
+
 /*
  * Text of the user's made fit for a message: control characters as \xNN, at most some 60 bytes, "..." where it was
  * cut. Caller frees.
@@ -20,8 +22,21 @@ int config_value_index(const struct config_key_row *row, const char *text);
 /* A row's `values` as a sentence shows them: "a, b or c". Caller frees. */
 char *config_values_text(const struct config_key_row *row);
 
+/* The row of a key's full name, or NULL. */
+const struct config_key_row *config_find_key(const char *name);
+
 /* The field of a target that a row stands for. */
 void *config_field(struct target *target, const struct config_key_row *row);
+
+/*
+ * The mode that the last bare `ro` or `rw` of a kernel command line asks for. Quotes hide blanks and `--` ends the
+ * kernel's own words, as in Linux' Documentation/admin-guide/kernel-parameters. False when there is none.
+ */
+bool config_kernel_args_mode(const char *args, enum rootfs_mode *ret_mode);
+
+/* Keys that only a target which boots a kernel, or only one which boots an image, can have. */
+bool config_is_kernel_only(enum config_key key);
+bool config_is_image_only(enum config_key key);
 
 /* All that target_check() checks but what this build cannot do yet (image targets, other architectures). */
 int target_check_consistency(const struct target *target, struct error **ret_error) _must_check_;
@@ -36,7 +51,14 @@ struct parser {
     bool strict;
     struct config *config;
     struct error **error;
-    struct strv known; /* names of all keys, for "did you mean" */
+    struct strv known;    /* names of all keys, for "did you mean" */
+    config_glob_fn *glob; /* what expands the patterns of a [[matrix]]; NULL: each stands for itself */
+
+    const struct toml_value *defaults[CONFIG_KEY_COUNT]; /* what [defaults] says of each key, or NULL */
+    const struct matrix *matrix;                         /* whose combination is being read, or NULL */
+    bool literal;                                        /* no placeholder is replaced in what is read */
+    bool told;                                           /* what is read has been read before: no more warnings */
+    size_t expanded;                                     /* bytes that all combinations' strings have taken so far */
 };
 
 /* Fills *error, in front of the message the place. Its value is -EINVAL: `return parser_fail(...)`. */
@@ -47,6 +69,12 @@ void parser_report(struct parser *parser, struct toml_position position, const c
 int parser_unknown(struct parser *parser, struct toml_position position, const char *name,
                    const char *const *candidates) _must_check_;
 
+/* Any other warning; with `strict` an error. */
+int parser_warn(struct parser *parser, struct toml_position position, const char *format, ...) _printf_(3, 4)
+    _must_check_;
+/* Whether parser_unknown() would ask "did you mean". */
+bool parser_has_near(const char *name, const char *const *candidates);
+
 /*
  * For an error about something missing: what was ignored may be why, so the first warning behind the `before` first
  * ones is added to it.
@@ -55,6 +83,17 @@ void parser_add_suspicion(struct parser *parser, size_t before);
 
 /* `prefix` and an entry's key, quoted where a bare key could not say it. Caller frees. */
 char *parser_key_name(const char *prefix, const struct toml_entry *entry);
+
+/* Reads the table [defaults]: checks it, warns of it, and remembers what it says. */
+int parser_read_defaults(struct parser *parser, const struct toml_value *table) _must_check_;
+/* Gives a target whose own keys are set the defaults of the others, as far as they belong to such a target. */
+int parser_apply_defaults(struct parser *parser, struct target *target) _must_check_;
+
+/*
+ * `text` as it is, or within a [[matrix]] with its placeholders replaced. Caller frees. NULL, with *error filled, when
+ * all strings together become too much.
+ */
+char *parser_expand(struct parser *parser, struct toml_position position, const char *text, size_t length);
 
 /* Sets a target's field from the value of a key. */
 int parser_set_value(struct parser *parser, struct target *target, const struct config_key_row *row,

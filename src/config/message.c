@@ -76,22 +76,39 @@ static const char *nearest_key(const char *name, const char *const *candidates) 
     return nearest ? nearest : str_nearest(last_part(name), candidates);
 }
 
+int parser_warn(struct parser *parser, struct toml_position position, const char *format, ...) {
+    struct strv *warnings = &parser->config->warnings;
+    va_list args;
+
+    if (parser->told)
+        return 0;
+    va_start(args, format);
+    _cleanup_free_ char *text = xvasprintf(format, args);
+    va_end(args);
+    if (parser->strict)
+        return parser_fail(parser, position, "%s", text);
+    if (warnings->count == WARNINGS_LIMIT)
+        strv_append_printf(warnings, "%s:%u:%u: this unknown key and those behind it are ignored", parser->path,
+                           position.line, position.column);
+    if (warnings->count < WARNINGS_LIMIT)
+        strv_append_printf(warnings, "%s:%u:%u: %s", parser->path, position.line, position.column, text);
+    return 0;
+}
+
+bool parser_has_near(const char *name, const char *const *candidates) {
+    return nearest_key(name, candidates) != NULL;
+}
+
 int parser_unknown(struct parser *parser, struct toml_position position, const char *name,
                    const char *const *candidates) {
-    const char *meant = nearest_key(name, candidates);
+    const char *meant = parser->told ? NULL : nearest_key(name, candidates);
     _cleanup_free_ char *question = NULL;
 
-    question = meant ? xasprintf("; did you mean '%s'?", meant) : xstrdup("");
-    if (parser->strict)
-        return parser_fail(parser, position, "unknown key '%s'%s", name, meant ? question : "; remove it");
-    if (parser->config->warnings.count == WARNINGS_LIMIT)
-        strv_append_printf(&parser->config->warnings, "%s:%u:%u: this unknown key and those behind it are ignored",
-                           parser->path, position.line, position.column);
-    if (parser->config->warnings.count > WARNINGS_LIMIT)
-        return 0;
-    strv_append_printf(&parser->config->warnings, "%s:%u:%u: unknown key '%s' is ignored%s", parser->path,
-                       position.line, position.column, name, question);
-    return 0;
+    if (meant)
+        question = xasprintf("; did you mean '%s'?", meant);
+    else
+        question = xstrdup(parser->strict ? "; remove it" : "");
+    return parser_warn(parser, position, "unknown key '%s'%s%s", name, parser->strict ? "" : " is ignored", question);
 }
 
 void parser_add_suspicion(struct parser *parser, size_t before) {

@@ -32,15 +32,19 @@ static char *normalise(const char *path) {
 
 /* Checks the key of an entry and gives its normalised path, which the caller frees. */
 static int guest_path(struct parser *parser, const struct toml_entry *entry, char **ret_path) {
-    _cleanup_free_ char *shown = config_quote(entry->key, entry->key_length);
+    _cleanup_free_ char *key = parser_expand(parser, entry->position, entry->key, entry->key_length);
     _cleanup_free_ char *path = NULL;
 
-    if (strlen(entry->key) != entry->key_length || config_has_control(entry->key))
+    if (!key)
+        return -EINVAL;
+    bool has_nul = strlen(entry->key) != entry->key_length;
+    _cleanup_free_ char *shown = has_nul ? config_quote(entry->key, entry->key_length) : config_quote(key, strlen(key));
+    if (has_nul || config_has_control(key))
         return parser_fail(parser, entry->position, "the guest path '%s' has a control character; rename it", shown);
-    if (entry->key[0] != '/')
+    if (key[0] != '/')
         return parser_fail(parser, entry->position,
                            "the guest path '%s' in 'vm.mounts' is not absolute; begin it with a slash", shown);
-    path = normalise(entry->key);
+    path = normalise(key);
     if (!path)
         return parser_fail(parser, entry->position, "the guest path '%s' has '..' in it; write it without", shown);
     if (str_empty(path))
@@ -112,19 +116,33 @@ static int sort_mounts(struct parser *parser, struct target *target) {
     return 0;
 }
 
+static bool is_mounted(const struct target *target, size_t count, const char *guest_path) {
+    for (size_t i = 0; i < count; i++) {
+        if (str_equal(target->mounts[i].guest_path, guest_path))
+            return true;
+    }
+    return false;
+}
+
+/* What is there already is the target's own, and what comes now the defaults': they give way path by path. */
 int parser_set_mounts(struct parser *parser, struct target *target, const struct toml_value *value) {
     if (value->type != TOML_TYPE_TABLE)
         return parser_fail(parser, value->position,
                            "'vm.mounts' must be a table GUEST_PATH = { host_path = \"...\" }, not %s",
                            toml_type_name(value->type));
-    target->mounts = xcalloc(value->count, sizeof(*target->mounts));
+    size_t own = target->n_mounts;
+    target->mounts = xreallocarray(target->mounts, own + value->count + 1, sizeof(*target->mounts));
     for (size_t i = 0; i < value->count; i++) {
         const struct toml_entry *entry = &value->entries[i];
         struct target_mount *mount = &target->mounts[target->n_mounts];
-        int r = guest_path(parser, entry, &mount->guest_path);
+        _cleanup_free_ char *path = NULL;
+        int r = guest_path(parser, entry, &path);
 
         if (r < 0)
             return r;
+        if (is_mounted(target, own, path))
+            continue;
+        *mount = (struct target_mount){.guest_path = TAKE_PTR(path)};
         target->n_mounts++;
         mount->where = xasprintf("%s:%u:%u", parser->path, entry->position.line, entry->position.column);
         r = mount_fields(parser, entry, mount);

@@ -25,6 +25,14 @@ static_assert(sizeof(enum rootfs_mode) == sizeof(unsigned), "an enum field is as
 static_assert(sizeof(enum share_choice) == sizeof(unsigned), "an enum field is as large as an unsigned");
 static_assert(sizeof(enum accel_choice) == sizeof(unsigned), "an enum field is as large as an unsigned");
 
+const struct config_key_row *config_find_key(const char *name) {
+    for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++) {
+        if (str_equal(config_keys[i].name, name))
+            return &config_keys[i];
+    }
+    return NULL;
+}
+
 void *config_field(struct target *target, const struct config_key_row *row) {
     return (char *)target + row->offset;
 }
@@ -168,6 +176,23 @@ void target_free(struct target *target) {
     strv_deinit(&target->env_pass);
     free(target->share);
     free(target);
+}
+
+char *target_axis_variable(const char *axis) {
+    struct buffer name = {0};
+
+    buffer_append_string(&name, "VMTEST_AXIS_");
+    for (; *axis; axis++) {
+        unsigned char c = (unsigned char)*axis;
+
+        if (c >= 'a' && c <= 'z')
+            c = (unsigned char)(c - 'a' + 'A');
+        else if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9'))
+            c = '_';
+        if (((unsigned char)*axis & 0xc0) != 0x80) /* one for a character, of however many bytes */
+            buffer_append(&name, &c, 1);
+    }
+    return buffer_take(&name);
 }
 
 enum template_choice target_template_choice(const struct target *target) {

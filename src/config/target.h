@@ -64,6 +64,9 @@ struct target_axis {
     char *label; /* a short form for names and tables: of a path its last component; else the value */
 };
 
+/* The variable of the command's environment that tells an axis: "VMTEST_AXIS_VM_NUM_CPUS". Caller frees. */
+char *target_axis_variable(const char *axis);
+
 struct target {
     char *name;
     char *image;  /* absolute path, or NULL */

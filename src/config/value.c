@@ -16,7 +16,11 @@ int parser_string(struct parser *parser, const struct toml_value *value, const c
         return wrong_type(parser, value, name, "a string");
     if (strlen(value->string) != value->count)
         return parser_fail(parser, value->position, "'%s' has a NUL character (\\u0000) in it; remove it", name);
-    *ret_string = xstrndup(value->string, value->count);
+
+    char *string = parser_expand(parser, value->position, value->string, value->count);
+    if (!string)
+        return -EINVAL;
+    *ret_string = string;
     return 0;
 }
 
@@ -215,6 +219,7 @@ int parser_set_value(struct parser *parser, struct target *target, const struct 
     }
     if (r < 0)
         return r;
-    target->where[row->key] = xasprintf("%s:%u:%u", parser->path, value->position.line, value->position.column);
+    if (!target->where[row->key]) /* the defaults' mounts come behind its own */
+        target->where[row->key] = xasprintf("%s:%u:%u", parser->path, value->position.line, value->position.column);
     return 0;
 }

@@ -122,13 +122,9 @@ void result_add_to_json(json_t *object, const struct run_result *result) {
     add_unless_empty(object, "tasks", result->tasks);
 }
 
-char *result_again_line(const char *command, const char *name) {
+char *result_name_pattern(const char *name) {
     struct buffer pattern = {0};
-    _cleanup_buffer_ struct buffer line = {0};
-    _cleanup_free_ char *quoted = NULL;
 
-    if (!name)
-        return xstrdup(command);
     buffer_append_string(&pattern, "^");
     for (; *name; name++) {
         if (strchr("\\^$.[]|()?*+{}", *name))
@@ -136,8 +132,13 @@ char *result_again_line(const char *command, const char *name) {
         buffer_append(&pattern, name, 1);
     }
     buffer_append_string(&pattern, "$");
-    quoted = str_shell_quote(pattern.data);
-    buffer_deinit(&pattern);
-    buffer_printf(&line, "%s -f %s", command, quoted);
-    return buffer_take(&line);
+    return buffer_take(&pattern);
+}
+
+char *result_again_line(const char *command, const char *name) {
+    if (!name)
+        return xstrdup(command);
+    _cleanup_free_ char *pattern = result_name_pattern(name);
+    _cleanup_free_ char *quoted = str_shell_quote(pattern);
+    return xasprintf("%s -f %s", command, quoted);
 }

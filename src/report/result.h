@@ -25,6 +25,9 @@ json_t *json_lossy_string(const char *text);
 /* Nanoseconds as seconds, to the microsecond. */
 json_t *json_seconds(uint64_t nsec);
 
+/* A regular expression (PCRE2) that matches this name and no other. Caller frees. */
+char *result_name_pattern(const char *name);
+
 /*
  * The line that runs a target again: `command` as it is where `name` is NULL, else with a filter for that name. Caller
  * frees.

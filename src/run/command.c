@@ -26,14 +26,36 @@ static bool is_synced(const struct machine *machine) {
     return machine->agent.state == AGENT_SYNCED || machine->qemu_gone;
 }
 
-/* What the command gets of vmtest's environment. An image target's shell for a person has to know the terminal. */
+/* Whether an entry, "NAME=VALUE", is one of those that tell the axes: vmtest may itself run for a matrix. */
+static bool is_set_by(const struct strv *axes, const char *entry) {
+    size_t length = strcspn(entry, "=");
+
+    for (size_t i = 0; i < axes->count; i++) {
+        if (strncmp(axes->items[i], entry, length) == 0 && axes->items[i][length] == '=')
+            return true;
+    }
+    return false;
+}
+
+/*
+ * What the command gets of vmtest's environment, and where in a matrix it stands. An image target's shell for a person
+ * has to know the terminal.
+ */
 static void choose_environment(const struct target *target, struct strv *environment) {
     const char *type = getenv("TERM");
+    _cleanup_strv_ struct strv axes = {0};
 
+    for (size_t i = 0; i < target->n_axes; i++) {
+        _cleanup_free_ char *name = target_axis_variable(target->axes[i].name);
+
+        strv_append_printf(&axes, "%s=%s", name, target->axes[i].value);
+    }
     for (char **entry = environ; *entry; entry++) {
-        if (target_passes(target, *entry))
+        if (target_passes(target, *entry) && !is_set_by(&axes, *entry))
             strv_append(environment, *entry);
     }
+    for (size_t i = 0; i < axes.count; i++)
+        strv_append(environment, axes.items[i]);
     if (target->image && target->interactive)
         strv_append_printf(environment, "TERM=%s", type ? type : "dumb");
 }

@@ -157,7 +157,9 @@ bool guest_fallback_command(struct machine *machine, const struct target *target
     }
     program.path = compose(machine, target, &arguments);
     if (environment->count > 0 && machine->windows) {
-        machine_notice(machine, "env_pass does nothing here: it needs vmtest's agent in the image");
+        machine_notice(machine, target->where[KEY_ENV_PASS]
+                                    ? "env_pass does nothing here: it needs vmtest's agent in the image"
+                                    : "VMTEST_AXIS_* are not set here: that needs vmtest's agent in the image");
     } else if (environment->count > 0) {
         strv_copy(&with_environment, environment);
         strv_append(&with_environment, program.path);

@@ -87,6 +87,14 @@ def image(fake):
 
 
 @scenario
+def image_axes(fake):
+    begin(fake)
+    run(fake)
+    fake.tell_axes()
+    fake.finish()
+
+
+@scenario
 def image_says_nothing(fake):
     """But what the plan has for the console."""
     fake.greet()

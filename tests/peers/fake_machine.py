@@ -330,14 +330,23 @@ class Fake:
         reader.number("I")
         reader.bytes()
         self.command = [word.decode() for word in reader.list(reader.bytes)]
-        self.environment = dict(word.partition(b"=")[::2] for word in reader.list(reader.bytes))
+        entries = [word.partition(b"=")[::2] for word in reader.list(reader.bytes)]
+        self.environment = dict(entries)
         reader.done()
+        if len(self.environment) < len(entries):
+            fault("exec: a variable is there twice")
         if self.credit > CREDIT_MAX:
             fault(f"exec: a credit of {self.credit} bytes")
         if bool(self.flags & INHERIT) != bool(self.guest):
             fault(f"exec: the flags are {self.flags}")
-        if self.guest and self.environment:
+        if self.guest and any(not name.startswith(b"VMTEST_AXIS_") for name in self.environment):
             fault("exec: the host's environment in an image")
+
+    def tell_axes(self):
+        """The command and the variables VMTEST_AXIS_*, on standard output."""
+        axes = {name.decode(): value.decode() for name, value in self.environment.items()
+                if name.startswith(b"VMTEST_AXIS_")}
+        self.output(STDOUT, json.dumps([self.command, axes]).encode() + b"\n")
 
     def output(self, kind, data):
         """One frame of output, once there is credit for it."""

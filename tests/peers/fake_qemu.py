@@ -61,6 +61,14 @@ def environment(fake):
 
 
 @scenario
+def axes(fake):
+    """Tells the command and where in a matrix it stands."""
+    fake.run()
+    fake.tell_axes()
+    fake.finish()
+
+
+@scenario
 def exits_and_hangs(fake):
     """Says that the command has ended, then nothing, and no signal but SIGKILL ends it."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -180,7 +180,7 @@ def environment():
 
 def cold(args):
     """What goes in front of the arguments to have every machine booted."""
-    verb = args and os.fspath(args[0]) == "cache"
+    verb = args and os.fspath(args[0]) in ("cache", "list")
     return ["--no-template"] if os.environ.get("VMTEST_COLD") and not verb else []
 
 

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/load.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+static int load_one_liner(const struct options *options, struct config **ret_config, struct error **ret_error) {
+    _cleanup_config_ struct config *config = xcalloc(1, sizeof(*config));
+    char cwd[PATH_MAX];
+    int r;
+
+    if (!getcwd(cwd, sizeof(cwd)))
+        return error_errno(ret_error, errno, "the current directory");
+    config->targets = xcalloc(1, sizeof(*config->targets));
+    r = options_to_target(options, cwd, &config->targets[0], ret_error);
+    if (r < 0)
+        return r;
+    config->n_targets = 1;
+    r = target_check(config->targets[0], ret_error);
+    if (r == 0)
+        *ret_config = TAKE_PTR(config);
+    return r;
+}
+
+int targets_load(const struct options *options, struct config **ret_config, struct error **ret_error) {
+    int r;
+
+    if (options_is_one_liner(options))
+        return load_one_liner(options, ret_config, ret_error);
+    r = config_load(options->config ? options->config : "vmtest.toml", options->strict, ret_config, ret_error);
+    if (r == 0 && options->filters.count > 0) {
+        r = config_filter(*ret_config, options->filters.items[0], ret_error);
+        if (r < 0)
+            error_context(ret_error, "--filter");
+    }
+    for (size_t i = 0; r == 0 && i < (*ret_config)->n_targets; i++)
+        r = target_check((*ret_config)->targets[i], ret_error);
+    return r;
+}
