@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "cli/cache.h"
 #include "cli/help.h"
+#include "cli/history.h"
 #include "cli/options.h"
+#include "cli/plan.h"
 #include "cli/sinks.h"
 #include "config/config.h"
 #include "run/supervisor.h"
@@ -65,17 +67,26 @@ static int load_one_liner(const struct options *options, struct config **ret_con
     return r;
 }
 
+static int keep_failed(struct config *config, struct error **ret_error) {
+    _cleanup_free_ char *path = history_path(config);
+    _cleanup_history_ struct history *history = history_load(path);
+    int r = history_keep_failed(history, config, ret_error);
+
+    if (r == 0 && config->n_targets == 0)
+        (void)fprintf(stderr, "vmtest: every target passed the last time\n");
+    return r;
+}
+
 static int load_targets(const struct options *options, struct config **ret_config, struct error **ret_error) {
     int r;
 
     if (options_is_one_liner(options))
         return load_one_liner(options, ret_config, ret_error);
     r = config_load(options->config ? options->config : "vmtest.toml", options->strict, ret_config, ret_error);
-    if (r == 0 && options->filters.count > 0) {
-        r = config_filter(*ret_config, options->filters.items[0], ret_error);
-        if (r < 0)
-            error_context(ret_error, "--filter");
-    }
+    if (r == 0)
+        r = config_select(*ret_config, &options->filters, &options->excludes, ret_error);
+    if (r == 0 && options->failed)
+        r = keep_failed(*ret_config, ret_error);
     for (size_t i = 0; r == 0 && i < (*ret_config)->n_targets; i++)
         r = target_check((*ret_config)->targets[i], ret_error);
     return r;
@@ -106,17 +117,32 @@ static void apply_options(const struct options *options, struct config *config) 
     }
 }
 
+static struct run_plan *make_plan(const struct options *options, const struct config *config, const char *history_file,
+                                  uint64_t start, struct error **ret_error) {
+    _cleanup_history_ struct history *history = history_load(history_file);
+    struct run_plan *plan = NULL;
+    struct host host;
+
+    host_look_here(&host);
+    return plan_make(options, config, history, &host, start, &plan, ret_error) < 0 ? NULL : plan;
+}
+
 static int run(const struct options *options, const struct config *config, const char *again, uint64_t start) {
     _cleanup_error_ struct error *error = NULL;
-    _cleanup_run_plan_ struct run_plan *plan = run_plan_new(config->targets, config->n_targets, start);
+    _cleanup_free_ char *history = history_path(config);
+    _cleanup_run_plan_ struct run_plan *plan = make_plan(options, config, history, start, &error);
     _cleanup_supervisor_ struct supervisor *supervisor = NULL;
     const struct supervisor_options supervisor_options = {.artifacts = options->artifacts, .input_fd = STDIN_FILENO};
     struct sinks sinks;
 
+    if (!plan)
+        return fail(error, EXIT_STATUS_UNAVAILABLE);
     if (supervisor_new(&supervisor_options, &supervisor, &error) < 0)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
     if (sinks_make(&sinks, options, plan, again, supervisor_writer(supervisor), &error) < 0)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
+    if (history)
+        sinks.items[sinks.n_items++] = sink_history_new(history, plan);
     int status = supervisor_run(supervisor, plan, sinks.items, sinks.n_items);
     if (supervisor_output_error(supervisor) != 0)
         (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",

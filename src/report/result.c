@@ -89,6 +89,10 @@ void result_add_to_json(json_t *object, const struct run_result *result) {
     add_unless_empty(object, "tasks", result->tasks);
 }
 
+const char *result_target_name(const struct event *event) {
+    return event->job ? event->job->target->name : event->target;
+}
+
 char *result_again_line(const char *command, const char *name) {
     struct buffer pattern = {0};
     _cleanup_buffer_ struct buffer line = {0};

@@ -24,5 +24,7 @@ json_t *json_seconds(uint64_t nsec);
  * frees.
  */
 char *result_again_line(const char *command, const char *name);
+/* The name that a filter finds the event's target by: a job of --repeat has one of its own. */
+const char *result_target_name(const struct event *event);
 
 #endif

@@ -427,6 +427,8 @@ int worker_start(const struct target *target, const struct worker_options *optio
     }
     if (pid == 0) {
         (void)close(ours);
+        for (size_t i = 0; i < options->n_not_yours; i++)
+            (void)close(options->not_yours[i]);
         (void)setpgid(0, 0);
         if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent)
             worker_run(target, options, theirs);
