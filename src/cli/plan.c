@@ -64,6 +64,8 @@ static void set_slots(const struct options *options, const struct host *host, st
     plan->memory_limit = host->memory;
     plan->cpu_limit = options->jobs == 0 ? host->cpus : 0;
     plan->n_slots = schedule_slots(plan, options->jobs);
+    if (host->slots > 0 && host->slots < plan->n_slots)
+        plan->n_slots = host->slots;
     plan->crowded = is_crowded(plan, host);
 }
 

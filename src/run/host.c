@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -17,6 +18,9 @@
 /* Left to everybody else: of what is free just now, others will want some. */
 #define RESERVE_MIN (UINT64_C(256) << 20)
 #define RESERVE_SHARE 20
+/* A running job's in the supervisor: the worker's socket and the files of its artifacts; and everybody's. */
+#define DESCRIPTORS_OF_JOB 8u
+#define DESCRIPTORS_OF_ALL 64u
 /* Version 1 says "no limit" by a number near 2^63. */
 #define NO_LIMIT (UINT64_C(1) << 60)
 
@@ -229,10 +233,15 @@ void host_look(const char *root, unsigned affinity, struct host *ret_host) {
 
 void host_look_here(struct host *ret_host) {
     cpu_set_t set;
+    struct rlimit limit;
     long online = sysconf(_SC_NPROCESSORS_ONLN); /* where there are more than the set has room for */
     unsigned affinity = online > 0 ? (unsigned)online : 1;
 
     if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
         affinity = (unsigned)CPU_COUNT(&set);
     host_look("", affinity, ret_host);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < UINT32_MAX)
+        ret_host->slots = limit.rlim_cur < DESCRIPTORS_OF_ALL + DESCRIPTORS_OF_JOB
+                              ? 1
+                              : (unsigned)(limit.rlim_cur - DESCRIPTORS_OF_ALL) / DESCRIPTORS_OF_JOB;
 }

@@ -14,6 +14,7 @@
 struct host {
     unsigned cpus;   /* at least 1 */
     uint64_t memory; /* bytes that guests may take, their emulators' own included; 0: not known */
+    unsigned slots;  /* how many runs at once we have descriptors for; 0: not known */
 };
 
 /*

@@ -72,7 +72,7 @@ static void judge_as(struct slot *slot, enum verdict verdict, int detail, const 
     judge(slot, &result, clock_now() - slot->supervisor->plan->start);
 }
 
-/* The descriptors of other workers: a copy in this one's hands would keep their ends from being seen. */
+/* Our ends to the other workers: with a copy in this one's hands, they would not see that we are gone. */
 static int *channels_of_others(const struct slot *slot, size_t *ret_count) {
     const struct supervisor *supervisor = slot->supervisor;
     int *channels = xcalloc(supervisor->plan->n_slots, sizeof(*channels));

@@ -25,7 +25,7 @@ static struct config *make_config(size_t count, const char *vm) {
 
 /* The plan of a command line, with 4 CPUs and 8 GiB. */
 static struct run_plan *plan_of(const struct config *config, const char *history_text, const char *const *words) {
-    static const struct host host = {.cpus = 4, .memory = 8 * GIB};
+    static const struct host host = {.cpus = 4, .memory = 8 * GIB, .slots = 10};
     _cleanup_options_ struct options options = {0};
     _cleanup_history_ struct history *history = history_parse(history_text, strlen(history_text));
     char *argv[WORDS_MAX + 1] = {(char *)"vmtest"};
@@ -58,6 +58,7 @@ static void the_slots_follow_from_options_and_host(void **state) {
         {9, "vm = { num_cpus = 2, memory = '256M' }", {"-j9"}, 9, true, true, false},
         {9, "vm = { num_cpus = 1, memory = '3G' }", {"-j9"}, 2, false, true, false},
         {3, "vm = { num_cpus = 1, memory = '256M' }", {"-j9"}, 3, false, true, false},
+        {20, "vm = { num_cpus = 1, memory = '256M' }", {"-j20"}, 10, true, true, false},
         {1, "vm = { num_cpus = 1, memory = '256M' }", {"--repeat=3"}, 3, false, true, true},
     };
 
