@@ -10,9 +10,11 @@
 #include "base/log.h"
 #include "cli/cache.h"
 #include "cli/help.h"
+#include "cli/history.h"
 #include "cli/list.h"
 #include "cli/load.h"
 #include "cli/options.h"
+#include "cli/plan.h"
 #include "cli/sinks.h"
 #include "config/config.h"
 #include "run/supervisor.h"
@@ -73,13 +75,26 @@ static void apply_options(const struct options *options, struct config *config) 
     }
 }
 
+static struct run_plan *make_plan(const struct options *options, const struct config *config, const char *history_file,
+                                  uint64_t start, struct error **ret_error) {
+    _cleanup_history_ struct history *history = history_load(history_file);
+    struct run_plan *plan = NULL;
+    struct host host;
+
+    host_look_here(&host);
+    return plan_make(options, config, history, &host, start, &plan, ret_error) < 0 ? NULL : plan;
+}
+
 static int run(const struct options *options, const struct config *config, const char *again, uint64_t start) {
     _cleanup_error_ struct error *error = NULL;
-    _cleanup_run_plan_ struct run_plan *plan = run_plan_new(config->targets, config->n_targets, start);
+    _cleanup_free_ char *history = history_path(config);
+    _cleanup_run_plan_ struct run_plan *plan = make_plan(options, config, history, start, &error);
     _cleanup_supervisor_ struct supervisor *supervisor = NULL;
     const struct supervisor_options supervisor_options = {.artifacts = options->artifacts, .input_fd = STDIN_FILENO};
     struct sinks sinks;
 
+    if (!plan)
+        return fail(error, EXIT_STATUS_UNAVAILABLE);
     if (supervisor_new(&supervisor_options, &supervisor, &error) < 0)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
     int r = sinks_make(&sinks, options, plan, again, supervisor_writer(supervisor), &error);
@@ -87,6 +102,8 @@ static int run(const struct options *options, const struct config *config, const
         sinks_deinit(&sinks);
         return fail(error, r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_UNAVAILABLE);
     }
+    if (history)
+        sinks.items[sinks.n_items++] = sink_history_new(history, plan);
     int status = supervisor_run(supervisor, plan, sinks.items, sinks.n_items);
     if (supervisor_output_error(supervisor) != 0)
         (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",

@@ -6,7 +6,7 @@
 #include "cli/options.h"
 #include "report/sink.h"
 
-#define SINKS_MAX 16
+#define SINKS_MAX 16 /* those of sinks_make(), and one of the caller's */
 
 struct sinks {
     struct sink *items[SINKS_MAX];

@@ -44,6 +44,14 @@ DEFINE_CLEANUP(cleanup_config, struct config *, config_free)
  * expression (with its offset and PCRE2's message), -ENOENT when nothing matches (names the targets there are).
  */
 int config_filter(struct config *config, const char *filter, struct error **ret_error) _must_check_;
+/*
+ * The same with several expressions: a target is kept that one of the filters matches (or there is none), and none of
+ * `excludes`. A filter that matches nothing is a warning where others match. Errors say which option they are about.
+ */
+int config_select(struct config *config, const struct strv *filters, const struct strv *excludes,
+                  struct error **ret_error) _must_check_;
+/* Keeps the targets with a true in `keep`, and frees the others. */
+void config_keep(struct config *config, const bool *keep);
 
 /*
  * Semantic checks that need no I/O, on a target from a file or from the command line: name and command not empty,

@@ -44,12 +44,13 @@ static int filter_no_match(const struct config *config, const char *shown, struc
                      config->n_targets == 1 ? "is" : "are", names.data ? names.data : "none");
 }
 
-int config_filter(struct config *config, const char *filter, struct error **ret_error) {
+/* Sets marks[i] for each target that matches. */
+static int filter_mark(const struct config *config, const char *filter, bool *marks, size_t *ret_count,
+                       struct error **ret_error) {
     _cleanup_free_ char *shown = config_quote(filter, strlen(filter));
     _cleanup_(cleanup_code) pcre2_code *code = NULL;
     _cleanup_(cleanup_match_data) pcre2_match_data *match_data = NULL;
-    _cleanup_free_ bool *keep = xcalloc(config->n_targets, sizeof(*keep));
-    size_t kept = 0;
+    size_t count = 0;
     int r = filter_compile(filter, shown, &code, ret_error);
 
     if (r < 0)
@@ -69,13 +70,18 @@ int config_filter(struct config *config, const char *filter, struct error **ret_
                              "the filter '%s' cannot be applied to the target '%s': %s; write a simpler one", shown,
                              name, message);
         }
-        keep[i] = r >= 0;
-        kept += keep[i];
+        if (r >= 0) {
+            marks[i] = true;
+            count++;
+        }
     }
-    if (kept == 0)
-        return filter_no_match(config, shown, ret_error);
+    *ret_count = count;
+    return 0;
+}
 
-    kept = 0;
+void config_keep(struct config *config, const bool *keep) {
+    size_t kept = 0;
+
     for (size_t i = 0; i < config->n_targets; i++) {
         if (keep[i])
             config->targets[kept++] = config->targets[i];
@@ -83,5 +89,88 @@ int config_filter(struct config *config, const char *filter, struct error **ret_
             target_free(config->targets[i]);
     }
     config->n_targets = kept;
+}
+
+int config_filter(struct config *config, const char *filter, struct error **ret_error) {
+    _cleanup_free_ bool *keep = xcalloc(config->n_targets + 1, sizeof(*keep));
+    size_t count;
+    int r = filter_mark(config, filter, keep, &count, ret_error);
+
+    if (r < 0)
+        return r;
+    if (count == 0) {
+        _cleanup_free_ char *shown = config_quote(filter, strlen(filter));
+
+        return filter_no_match(config, shown, ret_error);
+    }
+    config_keep(config, keep);
+    return 0;
+}
+
+/* Marks what one of the filters matches. */
+static int mark_filters(struct config *config, const struct strv *filters, bool *keep, struct error **ret_error) {
+    _cleanup_strv_ struct strv unmatched = {0};
+
+    for (size_t i = 0; i < filters->count; i++) {
+        size_t count;
+        int r = filter_mark(config, filters->items[i], keep, &count, ret_error);
+
+        if (r < 0)
+            return r;
+        if (count == 0)
+            strv_append_take(&unmatched, config_quote(filters->items[i], strlen(filters->items[i])));
+    }
+    if (unmatched.count == filters->count) {
+        _cleanup_free_ char *shown = strv_join(&unmatched, "' or '");
+
+        return filter_no_match(config, shown, ret_error);
+    }
+    for (size_t i = 0; i < unmatched.count; i++)
+        strv_append_printf(&config->warnings, "no target of %s matches the filter '%s'", config->path,
+                           unmatched.items[i]);
+    return 0;
+}
+
+static int mark_excludes(const struct config *config, const struct strv *excludes, bool *keep,
+                         struct error **ret_error) {
+    _cleanup_free_ bool *out = xcalloc(config->n_targets + 1, sizeof(*out));
+    size_t left = 0;
+    size_t count;
+
+    for (size_t i = 0; i < excludes->count; i++) {
+        int r = filter_mark(config, excludes->items[i], out, &count, ret_error);
+
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < config->n_targets; i++) {
+        keep[i] = keep[i] && !out[i];
+        left += keep[i];
+    }
+    if (left == 0 && config->n_targets > 0)
+        return error_new(ret_error, ENOENT, "no target of %s is left to be run", config->path);
+    return 0;
+}
+
+int config_select(struct config *config, const struct strv *filters, const struct strv *excludes,
+                  struct error **ret_error) {
+    _cleanup_free_ bool *keep = xcalloc(config->n_targets + 1, sizeof(*keep));
+    int r = 0;
+
+    if (filters->count == 0)
+        memset(keep, true, config->n_targets);
+    else
+        r = mark_filters(config, filters, keep, ret_error);
+    if (r < 0) {
+        error_context(ret_error, "--filter");
+        return r;
+    }
+    if (excludes->count > 0)
+        r = mark_excludes(config, excludes, keep, ret_error);
+    if (r < 0) {
+        error_context(ret_error, "--exclude");
+        return r;
+    }
+    config_keep(config, keep);
     return 0;
 }

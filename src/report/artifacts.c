@@ -27,6 +27,7 @@ struct kept {
     struct writer writer; /* the first member: the writer of its events is this */
     struct artifacts_sink *artifacts;
     char *name;
+    char *target; /* whose run it is */
     char *directory;
     int fds[FILE_COUNT]; /* -1: not open, or failed */
     struct sink *events;
@@ -82,6 +83,7 @@ static void begin(struct artifacts_sink *artifacts, const struct event *event) {
         .writer.write = write_event,
         .artifacts = artifacts,
         .name = xstrdup(event->target),
+        .target = xstrdup(result_target_name(event)),
         .directory = xstrdup(event->text),
         .next = artifacts->kept,
     };
@@ -101,6 +103,7 @@ static void kept_free(struct kept *kept) {
         (void)fd_close(kept->fds[file]);
     kept->events->free(kept->events);
     free(kept->name);
+    free(kept->target);
     free(kept->directory);
     free(kept);
 }
@@ -116,7 +119,7 @@ static void write_text(struct kept *kept, const char *name, const char *text) {
 static void write_result(struct kept *kept, const struct run_result *result) {
     json_t *object = json_object();
     _cleanup_free_ char *again =
-        result_again_line(kept->artifacts->again, kept->artifacts->one_liner ? NULL : kept->name);
+        result_again_line(kept->artifacts->again, kept->artifacts->one_liner ? NULL : kept->target);
     _cleanup_free_ char *again_line = xasprintf("%s\n", again);
 
     (void)json_object_set_new(object, "target", json_lossy_string(kept->name));
@@ -166,7 +169,7 @@ static void artifacts_handle(struct sink *sink, const struct event *event) {
         write_file(kept, FILE_CONSOLE, event->data, event->size);
     else if (event->type == EVENT_OUTPUT)
         write_file(kept, event->stream == OUTPUT_STDERR ? FILE_STDERR : FILE_STDOUT, event->data, event->size);
-    else if (event->type == EVENT_FINISHED)
+    else if (event->type == EVENT_FINISHED || event->type == EVENT_RETRY)
         end(artifacts, kept, event->result);
 }
 

@@ -266,10 +266,25 @@ static void flush_held(struct json_sink *json, const char *target) {
     }
 }
 
-static void on_finished(struct json_sink *json, const struct event *event) {
-    json_t *object = new_object(json, "finished", event->target);
+/* Which attempt of the target it is about; none for one that never started. */
+static void add_attempt(json_t *object, const struct event *event) {
+    if (event->attempt > 0)
+        (void)json_object_set_new(object, "attempt", json_integer(event->attempt));
+}
 
+/* The end of the target, or of an attempt that another one follows. */
+static void on_end(struct json_sink *json, const struct event *event, const char *name) {
+    json_t *object = new_object(json, name, event->target);
+
+    add_attempt(object, event);
     result_add_to_json(object, event->result);
+    write_object(json, object);
+}
+
+static void on_started(struct json_sink *json, const struct event *event) {
+    json_t *object = new_object(json, "started", event->target);
+
+    add_attempt(object, event);
     write_object(json, object);
 }
 
@@ -277,8 +292,7 @@ static void on_named(struct json_sink *json, const struct event *event, const ch
                      const char *value) {
     json_t *object = new_object(json, name, event->target);
 
-    if (key)
-        (void)json_object_set_new(object, key, json_lossy_string(value));
+    (void)json_object_set_new(object, key, json_lossy_string(value));
     write_object(json, object);
 }
 
@@ -297,7 +311,7 @@ static void json_handle(struct sink *sink, const struct event *event) {
     json->nsec = event->nsec;
     switch (event->type) {
     case EVENT_STARTED:
-        on_named(json, event, "started", NULL, NULL);
+        on_started(json, event);
         break;
     case EVENT_STAGE:
         flush_held(json, event->target);
@@ -313,12 +327,12 @@ static void json_handle(struct sink *sink, const struct event *event) {
         on_named(json, event, "notice", "text", event->text);
         break;
     case EVENT_FINISHED:
+    case EVENT_RETRY:
         flush_held(json, event->target);
-        on_finished(json, event);
+        on_end(json, event, event->type == EVENT_RETRY ? "retry" : "finished");
         forget_running(json, event->target);
         break;
     case EVENT_SUBRESULT:
-    case EVENT_RETRY:
     case EVENT_TYPE_COUNT:
         break;
     }
@@ -327,9 +341,13 @@ static void json_handle(struct sink *sink, const struct event *event) {
 static void json_finish(struct sink *sink, const struct run_summary *summary) {
     struct json_sink *json = json_of(sink);
     json_t *object = new_object(json, "summary", NULL);
+    json_t *verdicts = json_object();
 
+    for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++)
+        (void)json_object_set_new(verdicts, verdict_name(verdict), json_integer(summary->n_of[verdict]));
     (void)json_object_set_new(object, "targets", json_integer(summary->n_targets));
     (void)json_object_set_new(object, "not_passed", json_integer(summary->n_not_passed));
+    (void)json_object_set_new(object, "verdicts", verdicts);
     write_object(json, object);
 }
 

@@ -122,6 +122,10 @@ void result_add_to_json(json_t *object, const struct run_result *result) {
     add_unless_empty(object, "tasks", result->tasks);
 }
 
+const char *result_target_name(const struct event *event) {
+    return event->job ? event->job->target->name : event->target;
+}
+
 char *result_name_pattern(const char *name) {
     struct buffer pattern = {0};
 

@@ -33,5 +33,7 @@ char *result_name_pattern(const char *name);
  * frees.
  */
 char *result_again_line(const char *command, const char *name);
+/* The name that a filter finds the event's target by: a job of --repeat has one of its own. */
+const char *result_target_name(const struct event *event);
 
 #endif

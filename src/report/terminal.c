@@ -277,7 +277,7 @@ static void add_failure(struct terminal *terminal, struct buffer *out, const str
     if (output_is_news(terminal))
         add_text(terminal, out, "Last lines of the command:", result->output);
     if (terminal->options.again) {
-        const char *name = terminal->options.one_liner ? NULL : event->target;
+        const char *name = terminal->options.one_liner ? NULL : result_target_name(event);
         _cleanup_free_ char *again = result_again_line(terminal->options.again, name);
         _cleanup_free_ char *line = xasprintf("Run it again: %s", again);
 

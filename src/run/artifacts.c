@@ -34,21 +34,54 @@ char *artifacts_name(const char *target) {
     return xasprintf("%s-%.*s", name, DIGEST_SHOWN, digest);
 }
 
-int artifacts_make(const char *base, const char *target, char **ret_path, struct error **ret_error) {
-    _cleanup_free_ char *name = artifacts_name(target);
-    _cleanup_free_ char *path = xasprintf("%s/%s", base, name);
-    int r = path_make_directories(path, 0777, ret_error);
-
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
+static int remove_files(const char *path, struct error **ret_error) {
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         _cleanup_free_ char *file = xasprintf("%s/%s", path, files[i]);
 
         if (unlink(file) < 0 && errno != ENOENT)
-            r = error_errno(ret_error, errno, "%s", file);
+            return error_errno(ret_error, errno, "%s", file);
     }
+    return 0;
+}
+
+static char *attempt_path(const char *path, unsigned attempt) {
+    return xasprintf("%s/attempt-%u", path, attempt);
+}
+
+/* Attempts of an earlier run; a directory with something else in it stays. */
+static int remove_attempts(const char *path, struct error **ret_error) {
+    int r = 0;
+
+    for (unsigned attempt = 2; r == 0; attempt++) {
+        _cleanup_free_ char *directory = attempt_path(path, attempt);
+
+        if (!path_is_directory(directory))
+            return 0;
+        r = remove_files(directory, ret_error);
+        (void)rmdir(directory);
+    }
+    return r;
+}
+
+int artifacts_make_attempt(const char *base, const char *target, unsigned attempt, char **ret_path,
+                           struct error **ret_error) {
+    _cleanup_free_ char *name = artifacts_name(target);
+    _cleanup_free_ char *own = xasprintf("%s/%s", base, name);
+    _cleanup_free_ char *path = attempt > 1 ? attempt_path(own, attempt) : xstrdup(own);
+    int r = path_make_directories(path, 0777, ret_error);
+
+    if (r == 0)
+        r = remove_files(path, ret_error);
+    if (r == 0 && attempt <= 1)
+        r = remove_attempts(path, ret_error);
     if (r < 0) {
         error_context(ret_error, "--artifacts");
         return r;
     }
     *ret_path = TAKE_PTR(path);
     return 0;
+}
+
+int artifacts_make(const char *base, const char *target, char **ret_path, struct error **ret_error) {
+    return artifacts_make_attempt(base, target, 1, ret_path, ret_error);
 }

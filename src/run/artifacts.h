@@ -28,4 +28,11 @@ char *artifacts_name(const char *target);
  */
 int artifacts_make(const char *base, const char *target, char **ret_path, struct error **ret_error) _must_check_;
 
+/*
+ * The same for an attempt of it, from 1: the first one's files stand in the target's own directory, those of each
+ * further one in a directory `attempt-N` of its own in there. The first attempt removes the others of an earlier run.
+ */
+int artifacts_make_attempt(const char *base, const char *target, unsigned attempt, char **ret_path,
+                           struct error **ret_error) _must_check_;
+
 #endif

@@ -51,40 +51,48 @@ static void warn(const struct error *error, notice_fn *notice, void *context) {
     notice(context, line);
 }
 
-static void begin_draft(struct template_run *run, const struct target *target, notice_fn *notice, void *context) {
+/* -EEXIST: it has been made meanwhile. */
+static int begin_draft(struct template_run *run, const struct target *target, notice_fn *notice, void *context) {
     _cleanup_error_ struct error *error = NULL;
     int r = template_draft(run->key, &run->draft, &error);
 
     if (r == 0 && make_memory(target, &run->memory_fd) < 0) {
         template_draft_discard(&run->draft);
-        return;
+        return -ENOMEM;
     }
     run->drafting = r == 0;
+    run->busy = r == -EBUSY;
     if (r == -EBUSY || r == -EEXIST || r == -EDQUOT)
         log_debug("template: %s", error_message(error));
     else if (r < 0)
         warn(error, notice, context);
+    return r;
 }
 
 void template_run_begin(struct template_run *run, const struct target *target, const struct preparation *preparation,
                         notice_fn *notice, void *context) {
     _cleanup_error_ struct error *error = NULL;
 
-    int r;
-
     if (!wanted(target))
         return;
-    if (template_inputs_key(target, preparation, &run->key, &error) < 0) {
+    if (template_inputs_key(target, preparation, &run->key, &error) < 0)
         log_debug("template: %s", error_message(error));
-        return;
-    }
+    else
+        template_run_look(run, target, notice, context);
+}
+
+void template_run_look(struct template_run *run, const struct target *target, notice_fn *notice, void *context) {
+    _cleanup_error_ struct error *error = NULL;
+    int r;
+
+    run->busy = false;
     r = template_open(run->key, &run->template, &error);
     run->found = r == 0;
     log_debug("template %s: %s", run->key, r == 0 ? "found" : error_message(error));
-    if (r == -ENOENT)
-        begin_draft(run, target, notice, context);
-    else if (r < 0)
+    if (r < 0 && r != -ENOENT)
         warn(error, notice, context);
+    if (r == -ENOENT && begin_draft(run, target, notice, context) == -EEXIST)
+        run->found = template_open(run->key, &run->template, NULL) == 0;
 }
 
 void template_run_end(struct template_run *run) {

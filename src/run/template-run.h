@@ -16,6 +16,7 @@ struct template_run {
     bool found;
     struct template template;
     bool drafting; /* this run makes it */
+    bool busy;     /* another process makes it just now */
     struct template_draft draft;
     int memory_fd; /* the guest's memory while it is made */
 };
@@ -26,6 +27,8 @@ struct template_run {
 /* Looks for the run's template, or begins to make it. To be called once everything is prepared. */
 void template_run_begin(struct template_run *run, const struct target *target, const struct preparation *preparation,
                         notice_fn *notice, void *context);
+/* Looks once more, where it was `busy`. */
+void template_run_look(struct template_run *run, const struct target *target, notice_fn *notice, void *context);
 /* Takes TEMPLATE_RUN_NONE. */
 void template_run_end(struct template_run *run);
 

@@ -33,6 +33,8 @@
 /* A clone that takes longer to set up is not worth waiting for. */
 #define CLONE_TIMEOUT_KVM (20 * NSEC_PER_SEC)
 #define CLONE_TIMEOUT_TCG (60 * NSEC_PER_SEC)
+/* How often a template that another worker makes is looked for. */
+#define TEMPLATE_POLL (100 * NSEC_PER_MSEC)
 #define CLOCK_ERROR (40 * NSEC_PER_MSEC)
 #define CLOCK_TRIES 10u
 
@@ -274,13 +276,31 @@ static bool emulator_failed(const struct machine *machine) {
            !machine_is_up(machine) && WIFSIGNALED(machine->qemu_status) && WTERMSIG(machine->qemu_status) == SIGABRT;
 }
 
+/*
+ * Where another worker makes the template just now: with CPUs of its own a cold boot meanwhile costs nobody anything,
+ * and the run is over sooner. Where more guests run than there are CPUs, all would boot slower for it: then the
+ * template is waited for, but no longer than a boot may take.
+ */
+static void begin_template(struct worker *worker) {
+    struct machine *machine = &worker->machine;
+    deadline_t deadline = deadline_earlier(deadline_in(boot_timeout(worker)), machine->run_deadline);
+
+    template_run_begin(&worker->template, worker->target, &worker->preparation, machine_notice, machine);
+    while (worker->template.busy && worker->options->crowded && !machine->ended && !deadline_passed(deadline)) {
+        (void)machine_wait(machine, never, deadline_earlier(deadline, deadline_in(TEMPLATE_POLL)));
+        if (!machine->ended)
+            template_run_look(&worker->template, worker->target, machine_notice, machine);
+    }
+}
+
 /* Launches and boots; a second time, and no third, when the emulator has failed. */
 static void stage_machine(struct worker *worker) {
     struct machine *machine = &worker->machine;
-    deadline_t deadline = limits_deadline(machine, boot_timeout(worker));
+    deadline_t deadline;
 
     if (!machine->ended)
-        template_run_begin(&worker->template, worker->target, &worker->preparation, machine_notice, machine);
+        begin_template(worker);
+    deadline = limits_deadline(machine, boot_timeout(worker));
     if (worker->template.found && stage_clone(worker, deadline))
         return;
     stage_launch(worker);
@@ -427,6 +447,8 @@ int worker_start(const struct target *target, const struct worker_options *optio
     }
     if (pid == 0) {
         (void)close(ours);
+        for (size_t i = 0; i < options->n_not_yours; i++)
+            (void)close(options->not_yours[i]);
         (void)setpgid(0, 0);
         if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent)
             worker_run(target, options, theirs);

@@ -13,6 +13,9 @@ struct worker_options {
     unsigned rows, columns; /* of the terminal, for an interactive target */
     const char *artifacts;  /* the target's directory for evidence, or NULL */
     bool terminal;          /* standard input is a terminal: an interactive target gets one of its own */
+    const int *not_yours;   /* descriptors of the caller's that the worker closes */
+    size_t n_not_yours;
+    bool crowded; /* others may run on the same CPUs: see template_run_begin() */
 };
 
 /*

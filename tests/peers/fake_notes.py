@@ -8,9 +8,10 @@ DIRECTORY = os.environ.get("FAKE_QEMU_DIR")
 
 def note(name, text=""):
     path = f"{DIRECTORY}/{name}"
-    with open(path + ".new", "w") as file:
+    new = f"{path}.{os.getpid()}.new"  # several machines may make the same note at once
+    with open(new, "w") as file:
         file.write(str(text))
-    os.rename(path + ".new", path)
+    os.rename(new, path)
 
 
 def add_note(name, line):

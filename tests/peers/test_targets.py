@@ -51,7 +51,7 @@ def test_one_target_after_filtering_has_the_exit_status_of_a_single_run(bench):
 
 def test_a_worker_that_is_killed_costs_only_its_own_target(bench):
     write(bench, [("killed", "hang", "as_told"), ("next", "exit 0", "as_told")])
-    process = bench.start_vmtest(["--format", "json"])
+    process = bench.start_vmtest(["--format", "json", "-j1"])
     qemu = int(bench.wait_for_note("hanging", process))
     (worker,) = children(process.pid)
     os.kill(worker, signal.SIGKILL)
@@ -64,7 +64,7 @@ def test_a_worker_that_is_killed_costs_only_its_own_target(bench):
 
 def test_a_signal_cancels_the_running_target_and_those_that_follow(bench):
     write(bench, [("first", "exit 0", "as_told"), ("running", "hang", "as_told"), ("never", "exit 0", "as_told")])
-    process = bench.start_vmtest(["--format", "json"])
+    process = bench.start_vmtest(["--format", "json", "-j1"])
     bench.wait_for_note("hanging", process)
     process.send_signal(signal.SIGTERM)
     result = bench.finish(process)
@@ -75,7 +75,7 @@ def test_a_signal_cancels_the_running_target_and_those_that_follow(bench):
 
 def test_a_person_sees_which_target_failed(bench):
     write(bench, [("good", "exit 0", "as_told"), ("bad", "exit 7", "as_told")])
-    result = bench.finish(bench.start_vmtest([]))
+    result = bench.finish(bench.start_vmtest(["-j1"]))
     lines = result.stdout.decode().splitlines()
     assert lines.index("=> good") < lines.index("PASS") < lines.index("=> bad")
     assert lines.index("=> bad") < lines.index("Command failed with exit code: 7") < lines.index("FAILED")

@@ -166,7 +166,9 @@ static void each_event_is_one_line(void **state) {
     event.data = "\xff\xfe";
     event.size = 2;
     sink->handle(sink, &event);
-    sink->finish(sink, &(struct run_summary){.n_targets = 3, .n_not_passed = 1});
+    sink->finish(sink, &(struct run_summary){.n_targets = 3,
+                                             .n_not_passed = 1,
+                                             .n_of = {[VERDICT_PASS] = 1, [VERDICT_FLAKY] = 1, [VERDICT_FAIL] = 1}});
     assert_string_equal(
         recorder.written.data,
         "{\"event\":\"started\",\"target\":\"a \\\"b\\\"\",\"time\":1.5}\n"
@@ -179,7 +181,9 @@ static void each_event_is_one_line(void **state) {
         "\"\\u007f\\u0085-\\u009f\xc2\xa0\xe2\x80\xa7\\u2028\\u2029\xe2\x80\xaa\"}\n"
         "{\"event\":\"output\",\"target\":\"a "
         "\\\"b\\\"\",\"time\":2.000001,\"stream\":\"stdout\",\"base64\":\"//4=\"}\n"
-        "{\"event\":\"summary\",\"time\":2.000001,\"targets\":3,\"not_passed\":1}\n");
+        "{\"event\":\"summary\",\"time\":2.000001,\"targets\":3,\"not_passed\":1,"
+        "\"verdicts\":{\"pass\":1,\"fail\":1,\"signal\":0,\"timeout\":0,\"panic\":0,\"lost\":0,\"error\":0,"
+        "\"cancelled\":0,\"flaky\":1,\"skipped\":0}}\n");
 }
 
 static void finished_tells_the_whole_result(void **state) {
