@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The JSON report (docs/report-format.md): what its writer and its reader agree on. */
+#ifndef VMTEST_REPORT_REPORT_JSON_H
+#define VMTEST_REPORT_REPORT_JSON_H
+
+#include "report/report.h"
+
+#define REPORT_FORMAT "vmtest report"
+#define REPORT_VERSION 1
+
+/* As report_read_json(), of a text. */
+int report_parse_json(const char *text, size_t size, struct report **ret_report, struct error **ret_error) _must_check_;
+
+/*
+ * Counts the verdicts of the entries. An entry without one counts as not passed and is in none of `n_of`. The status is
+ * that of many targets, the time that of the last end.
+ */
+struct run_summary report_count(const struct report *report);
+
+#endif
