@@ -12,6 +12,7 @@
 #include "cli/cache.h"
 #include "cli/help.h"
 #include "cli/options.h"
+#include "cli/shard.h"
 #include "cli/sinks.h"
 #include "config/config.h"
 #include "run/supervisor.h"
@@ -106,13 +107,34 @@ static void apply_options(const struct options *options, struct config *config) 
     }
 }
 
-static int run(const struct options *options, const struct config *config, const char *again, uint64_t start) {
+/* Which shard of the list this is. Without --shard, none. */
+static int get_shard(const struct options *options, struct shard *ret_shard, struct error **ret_error) {
+    if (options->shard)
+        return shard_parse(options->shard, environ, ret_shard, ret_error);
+    if (options->timings)
+        return error_new(ret_error, EINVAL, "option '--timings' says how to split the list, and needs --shard");
+    *ret_shard = (struct shard){0};
+    return 0;
+}
+
+static void say_shard(const struct run_plan *plan, size_t n_all) {
+    if (plan->shard_count > 0)
+        (void)fprintf(stderr, "vmtest: shard %u of %u: %zu of %zu runs%s\n", plan->shard_index, plan->shard_count,
+                      plan->n_jobs, n_all, plan->n_jobs == 0 ? "; it is empty, so nothing is run" : "");
+}
+
+static int run(const struct options *options, const struct shard *shard, const struct config *config, const char *again,
+               uint64_t start) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_run_plan_ struct run_plan *plan = run_plan_new(config->targets, config->n_targets, start);
     _cleanup_supervisor_ struct supervisor *supervisor = NULL;
     const struct supervisor_options supervisor_options = {.artifacts = options->artifacts, .input_fd = STDIN_FILENO};
+    size_t n_all = plan->n_jobs;
     struct sinks sinks;
 
+    if (shard_plan(options, shard, plan, &error) < 0)
+        return fail(error, EXIT_STATUS_UNAVAILABLE);
+    say_shard(plan, n_all);
     if (supervisor_new(&supervisor_options, &supervisor, &error) < 0)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
     if (sinks_make(&sinks, options, plan, again, supervisor_writer(supervisor), &error) < 0)
@@ -153,6 +175,7 @@ int main(int argc, char **argv) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_options_ struct options options = {0};
     _cleanup_config_ struct config *config = NULL;
+    struct shard shard = {0};
 
     open_standard_descriptors();
     (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error that is told */
@@ -165,6 +188,8 @@ int main(int argc, char **argv) {
         return fail(error, EXIT_STATUS_USAGE);
     if (options.help || options.version)
         return print_help(&options);
+    if (get_shard(&options, &shard, &error) < 0)
+        return fail(error, EXIT_STATUS_USAGE);
     start_log();
     if (load_targets(&options, &config, &error) < 0 || !config)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
@@ -173,5 +198,5 @@ int main(int argc, char **argv) {
     apply_options(&options, config);
 
     _cleanup_free_ char *again = options_again(&options, argc, argv);
-    return run(&options, config, again, start);
+    return run(&options, &shard, config, again, start);
 }
