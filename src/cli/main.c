@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/cache.h"
 #include "cli/help.h"
+#include "cli/merge.h"
 #include "cli/options.h"
 #include "cli/shard.h"
 #include "cli/sinks.h"
@@ -160,6 +161,7 @@ static const struct verb {
     int (*main)(int argc, char *const argv[], struct error **ret_error);
 } verbs[] = {
     {"cache", cache_main},
+    {"merge", merge_main},
 };
 
 static int run_verb(const struct verb *verb, int argc, char **argv) {

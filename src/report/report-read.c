@@ -391,7 +391,7 @@ static int read_head(const json_t *document, struct report *report, struct error
     int r;
 
     if (!str_equal(json_string_value(json_object_get(document, "format")), REPORT_FORMAT))
-        return error_new(ret_error, EINVAL, "it is not a report of vmtest");
+        return error_new(ret_error, EBADMSG, "it is not a report of vmtest");
     r = get_number(document, "version", INT64_MAX, &version, ret_error);
     if (r == 0 && version != REPORT_VERSION)
         return error_new(ret_error, EINVAL,
@@ -454,7 +454,7 @@ int report_parse_json(const char *text, size_t size, struct report **ret_report,
     int r;
 
     if (!document)
-        return error_new(ret_error, EINVAL, "line %d: it is not JSON", error.line);
+        return error_new(ret_error, EBADMSG, "line %d: it is not JSON", error.line);
     r = read_head(document, report, ret_error);
     r = r < 0 ? r : read_entries(document, report, ret_error);
     r = r < 0 ? r : read_summary(document, report, ret_error);
