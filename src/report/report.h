@@ -86,8 +86,8 @@ void report_write_markdown(const struct report *report, struct buffer *out);
 void report_write_html(const struct report *report, struct buffer *out);
 
 /*
- * Reads what report_write_json() wrote, from a file that may be anybody's. -EBADMSG for a file that is no report at all;
- * -EINVAL with what is wrong of it; the errno of reading it.
+ * Reads what report_write_json() wrote, from a file that may be anybody's. -EBADMSG for a file that is no report at
+ * all; -EINVAL with what is wrong of it; the errno of reading it.
  */
 int report_read_json(const char *path, struct report **ret_report, struct error **ret_error) _must_check_;
 
