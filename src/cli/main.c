@@ -13,8 +13,10 @@
 #include "cli/history.h"
 #include "cli/list.h"
 #include "cli/load.h"
+#include "cli/merge.h"
 #include "cli/options.h"
 #include "cli/plan.h"
+#include "cli/shard.h"
 #include "cli/sinks.h"
 #include "config/config.h"
 #include "run/supervisor.h"
@@ -75,20 +77,40 @@ static void apply_options(const struct options *options, struct config *config) 
     }
 }
 
-static struct run_plan *make_plan(const struct options *options, const struct config *config, const char *history_file,
-                                  uint64_t start, struct error **ret_error) {
+/* Which shard of the list this is. Without --shard, none. */
+static int get_shard(const struct options *options, struct shard *ret_shard, struct error **ret_error) {
+    if (options->shard)
+        return shard_parse(options->shard, environ, ret_shard, ret_error);
+    if (options->timings)
+        return error_new(ret_error, EINVAL, "option '--timings' says how to split the list, and needs --shard");
+    *ret_shard = (struct shard){0};
+    return 0;
+}
+
+static void say_shard(const struct run_plan *plan, size_t n_all) {
+    if (plan->shard_count > 0)
+        (void)fprintf(stderr, "vmtest: shard %u of %u: %zu of %zu runs%s\n", plan->shard_index, plan->shard_count,
+                      plan->n_jobs, n_all, plan->n_jobs == 0 ? "; it is empty, so nothing is run" : "");
+}
+
+static struct run_plan *make_plan(const struct options *options, const struct shard *shard, const struct config *config,
+                                  const char *history_file, uint64_t start, struct error **ret_error) {
     _cleanup_history_ struct history *history = history_load(history_file);
     struct run_plan *plan = NULL;
     struct host host;
 
     host_look_here(&host);
-    return plan_make(options, config, history, &host, start, &plan, ret_error) < 0 ? NULL : plan;
+    if (plan_make(options, shard, config, history, &host, start, &plan, ret_error) < 0)
+        return NULL;
+    say_shard(plan, config->n_targets * (options->repeat > 0 ? options->repeat : 1));
+    return plan;
 }
 
-static int run(const struct options *options, const struct config *config, const char *again, uint64_t start) {
+static int run(const struct options *options, const struct shard *shard, const struct config *config, const char *again,
+               uint64_t start) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_free_ char *history = history_path(config);
-    _cleanup_run_plan_ struct run_plan *plan = make_plan(options, config, history, start, &error);
+    _cleanup_run_plan_ struct run_plan *plan = make_plan(options, shard, config, history, start, &error);
     _cleanup_supervisor_ struct supervisor *supervisor = NULL;
     const struct supervisor_options supervisor_options = {.artifacts = options->artifacts, .input_fd = STDIN_FILENO};
     struct sinks sinks;
@@ -126,6 +148,7 @@ static const struct verb {
 } verbs[] = {
     {"cache", cache_main},
     {"list", list_main},
+    {"merge", merge_main},
 };
 
 static int run_verb(const struct verb *verb, int argc, char **argv) {
@@ -141,6 +164,7 @@ int main(int argc, char **argv) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_options_ struct options options = {0};
     _cleanup_config_ struct config *config = NULL;
+    struct shard shard = {0};
 
     open_standard_descriptors();
     (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error that is told */
@@ -153,6 +177,8 @@ int main(int argc, char **argv) {
         return fail(error, EXIT_STATUS_USAGE);
     if (options.help || options.version)
         return print_help(&options);
+    if (get_shard(&options, &shard, &error) < 0)
+        return fail(error, EXIT_STATUS_USAGE);
     start_log();
     if (targets_load(&options, &config, &error) < 0 || !config)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
@@ -161,5 +187,5 @@ int main(int argc, char **argv) {
     apply_options(&options, config);
 
     _cleanup_free_ char *again = options_again(&options, argc, argv);
-    return run(&options, config, again, start);
+    return run(&options, &shard, config, again, start);
 }

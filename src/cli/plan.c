@@ -69,8 +69,9 @@ static void set_slots(const struct options *options, const struct host *host, st
     plan->crowded = is_crowded(plan, host);
 }
 
-int plan_make(const struct options *options, const struct config *config, const struct history *history,
-              const struct host *host, uint64_t start, struct run_plan **ret_plan, struct error **ret_error) {
+int plan_make(const struct options *options, const struct shard *shard, const struct config *config,
+              const struct history *history, const struct host *host, uint64_t start, struct run_plan **ret_plan,
+              struct error **ret_error) {
     unsigned repeat = options->repeat > 0 ? options->repeat : 1;
     _cleanup_run_plan_ struct run_plan *plan = NULL;
     struct history_entry entry;
@@ -88,6 +89,9 @@ int plan_make(const struct options *options, const struct config *config, const 
         if (history_find(history, plan->jobs[i].target->name, &entry))
             plan->jobs[i].expected_nsec = entry.nsec;
     }
+    r = shard_plan(options, shard, plan, ret_error);
+    if (r < 0)
+        return r;
     set_slots(options, host, plan);
     if (options->given[OPTION_SHUFFLE])
         r = pick_seed(options, plan, ret_error);

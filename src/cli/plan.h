@@ -5,6 +5,7 @@
 
 #include "cli/history.h"
 #include "cli/options.h"
+#include "cli/shard.h"
 #include "run/host.h"
 #include "run/plan.h"
 
@@ -15,8 +16,8 @@
  * Pure, but for the seed of a --shuffle that gives none. `history` and `host` are what is known; `start`: clock_now()
  * when vmtest started. The plan is freed with run_plan_free().
  */
-int plan_make(const struct options *options, const struct config *config, const struct history *history,
-              const struct host *host, uint64_t start, struct run_plan **ret_plan, struct error **ret_error)
-    _must_check_;
+int plan_make(const struct options *options, const struct shard *shard, const struct config *config,
+              const struct history *history, const struct host *host, uint64_t start, struct run_plan **ret_plan,
+              struct error **ret_error) _must_check_;
 
 #endif

@@ -53,19 +53,6 @@ static int write_files(struct files_sink *files, struct error **ret_error) {
     return result;
 }
 
-static void append_step_summary(const struct files_sink *files, struct error **ret_error) {
-    const char *path = getenv("GITHUB_STEP_SUMMARY");
-    _cleanup_buffer_ struct buffer text = {0};
-
-    if (str_empty(path))
-        return;
-    report_write_markdown(files->report, &text);
-    _cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    int r = fd < 0 ? -errno : fd_write_all(fd, text.data, text.size);
-    if (r < 0)
-        (void)error_errno(ret_error, r, "the step summary: %s", path);
-}
-
 static void write_github(struct files_sink *files, struct error **ret_error) {
     const char **where = xcalloc(files->plan->n_jobs, sizeof(*where));
     _cleanup_buffer_ struct buffer text = {0};
@@ -75,7 +62,7 @@ static void write_github(struct files_sink *files, struct error **ret_error) {
     report_write_github(files->report, where, &text);
     free(where);
     files->writer->write(files->writer, files->github_fd, text.data ? text.data : "", text.size);
-    append_step_summary(files, ret_error);
+    (void)!report_append_step_summary(files->report, ret_error);
 }
 
 static void files_handle(struct sink *sink, const struct event *event) {
@@ -85,7 +72,7 @@ static void files_handle(struct sink *sink, const struct event *event) {
     if (event->type == EVENT_FINISHED && clock_now() >= files->next_write) {
         _cleanup_error_ struct error *error = NULL;
 
-        report_count(files->report);
+        files->report->summary = report_count(files->report);
         (void)!write_files(files, &error); /* what matters is the last time */
     }
 }

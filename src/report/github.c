@@ -5,9 +5,12 @@
  */
 #include "report/github.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "report/report-text.h"
 
 /* A runner shows ten errors and ten warnings of a step; more than some cost only room. */
@@ -92,4 +95,16 @@ void report_write_github(const struct report *report, const char *const *where, 
         for (size_t k = 0; k < entry->result.n_findings && n_annotations < ANNOTATIONS_MAX; k++, n_annotations++)
             add_annotation(out, "warning", entry, where ? where[i] : NULL, entry->result.findings[k].title);
     }
+}
+
+int report_append_step_summary(const struct report *report, struct error **ret_error) {
+    const char *path = getenv("GITHUB_STEP_SUMMARY");
+    _cleanup_buffer_ struct buffer text = {0};
+
+    if (str_empty(path))
+        return 0;
+    report_write_markdown(report, &text);
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    int r = fd < 0 ? -errno : fd_write_all(fd, text.data, text.size);
+    return r < 0 ? error_errno(ret_error, r, "the step summary: %s", path) : 0;
 }

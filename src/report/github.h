@@ -10,4 +10,7 @@
  */
 void report_write_github(const struct report *report, const char *const *where, struct buffer *out);
 
+/* Appends the report as Markdown to the file that GITHUB_STEP_SUMMARY names; does nothing where there is none. */
+int report_append_step_summary(const struct report *report, struct error **ret_error) _must_check_;
+
 #endif

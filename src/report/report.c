@@ -45,7 +45,7 @@ struct report *report_new(const struct run_plan *plan) {
     };
     for (size_t i = 0; i < plan->n_jobs; i++)
         init_entry(&report->entries[i], plan, &plan->jobs[i]);
-    report_count(report);
+    report->summary = report_count(report);
     return report;
 }
 
@@ -83,22 +83,21 @@ void report_free(struct report *report) {
     free(report);
 }
 
-void report_count(struct report *report) {
-    struct run_summary *summary = &report->summary;
+struct run_summary report_count(const struct report *report) {
+    struct run_summary summary = {.n_targets = (unsigned)report->n_entries};
 
-    summary->n_targets = (unsigned)report->n_entries;
-    summary->n_not_passed = 0;
-    memset(summary->n_of, 0, sizeof(summary->n_of));
     for (size_t i = 0; i < report->n_entries; i++) {
-        enum verdict verdict = report->entries[i].result.verdict;
+        const struct report_entry *entry = &report->entries[i];
 
-        summary->n_of[verdict]++;
-        summary->n_not_passed += !verdict_passed(verdict);
+        if (entry->finished)
+            summary.n_of[entry->result.verdict]++;
+        if (!entry->finished || !verdict_passed(entry->result.verdict))
+            summary.n_not_passed++;
+        if (entry->end_nsec > summary.nsec)
+            summary.nsec = entry->end_nsec;
     }
-    if (report->n_entries == 1)
-        summary->status = verdict_exit_status(report->entries[0].result.verdict, report->entries[0].result.detail);
-    else
-        summary->status = verdict_exit_status_of_many(summary->n_not_passed);
+    summary.status = verdict_exit_status_of_many(summary.n_not_passed);
+    return summary;
 }
 
 /* Whether a character has a place in XML 1.0, and in what else is written; LF and TAB have. */
@@ -164,14 +163,18 @@ char *report_reason(const struct report_entry *entry) {
 char *report_summary_line(const struct report *report) {
     struct buffer line = {0};
     const char *separator = ": ";
+    unsigned n_open = report->summary.n_targets;
 
     buffer_printf(&line, "%u target%s", report->summary.n_targets, report->summary.n_targets == 1 ? "" : "s");
     for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++) {
+        n_open -= report->summary.n_of[verdict];
         if (report->summary.n_of[verdict] == 0)
             continue;
         buffer_printf(&line, "%s%u %s", separator, report->summary.n_of[verdict], verdict_name(verdict));
         separator = ", ";
     }
+    if (n_open > 0)
+        buffer_printf(&line, "%s%u without a verdict", separator, n_open);
     return buffer_take(&line);
 }
 

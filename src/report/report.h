@@ -76,8 +76,11 @@ void report_free(struct report *report);
 DEFINE_CLEANUP(cleanup_report, struct report *, report_free)
 #define _cleanup_report_ _cleanup_(cleanup_report)
 
-/* Counts the verdicts of the entries anew, and makes the exit status of them; summary.nsec stays. */
-void report_count(struct report *report);
+/*
+ * Counts the verdicts of the entries. An entry without one counts as not passed and is in none of `n_of`. The status is
+ * that of many targets, the time that of the last end.
+ */
+struct run_summary report_count(const struct report *report);
 
 /*
  * Writers of one format each, pure: the whole text into `out`. Every byte of the guest's comes out valid in the format.
@@ -89,8 +92,8 @@ void report_write_markdown(const struct report *report, struct buffer *out);
 void report_write_html(const struct report *report, struct buffer *out);
 
 /*
- * Reads what report_write_json() wrote, from a file that may be anybody's. -EINVAL with what is wrong of it; the errno
- * of reading it.
+ * Reads what report_write_json() wrote, from a file that may be anybody's. -EBADMSG for a file that is no report at
+ * all; -EINVAL with what is wrong of it; the errno of reading it.
  */
 int report_read_json(const char *path, struct report **ret_report, struct error **ret_error) _must_check_;
 

@@ -32,8 +32,9 @@ struct run_plan {
     bool fail_fast;        /* nothing is started behind a job that did not pass */
     bool flaky_fails;      /* a job that passed only at a further attempt fails */
     bool shuffled;
-    uint64_t seed;        /* of the shuffling */
-    char *list_hash;      /* of the expanded list before it was split, 32 hex digits; NULL: not asked for */
+    uint64_t seed;   /* of the shuffling */
+    char *list_hash; /* of the expanded list before it was split, 32 hex digits; behind "-" that of --timings, where
+                        the list was split by them; NULL: not asked for */
     unsigned shard_index; /* from 1 */
     unsigned shard_count; /* 0: not split */
     int64_t started_at;   /* microseconds since the epoch */

@@ -150,7 +150,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < n_targets; i++)
         take_job(collector, &plan->jobs[i], &n_failed_subresults, &n_subresults);
     collector_free(collector);
-    report_count(report);
+    report->summary = report_count(report);
 
     if (str_equal(argv[1], "github")) {
         report_write_github(report, NULL, &out);

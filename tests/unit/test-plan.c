@@ -35,7 +35,7 @@ static struct run_plan *plan_of(const struct config *config, const char *history
     for (; words[argc - 1]; argc++)
         argv[argc] = (char *)words[argc - 1];
     assert_int_equal(options_parse(argc, argv, &options, NULL), 0);
-    assert_int_equal(plan_make(&options, config, history, &host, 5, &plan, NULL), 0);
+    assert_int_equal(plan_make(&options, &(struct shard){0}, config, history, &host, 5, &plan, NULL), 0);
     return plan;
 }
 
@@ -141,7 +141,7 @@ static void too_many_runs_are_an_error(void **state) {
     struct options options = {.repeat = 100000};
     struct run_plan *plan = NULL;
 
-    assert_int_equal(plan_make(&options, config, history, &host, 0, &plan, NULL), -EINVAL);
+    assert_int_equal(plan_make(&options, &(struct shard){0}, config, history, &host, 0, &plan, NULL), -EINVAL);
     assert_null(plan);
 }
 
