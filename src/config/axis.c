@@ -50,11 +50,19 @@ static bool takes_path(const struct axis *axis, const char *text) {
     return axis->row->type == CONFIG_PATH || (axis->row->key == KEY_QEMU_COMMAND && strchr(text, '/'));
 }
 
-/* Part by part, so that 5.10 comes before 5.10.1 whatever stands behind them. */
+/*
+ * By the files' names, where both of them have a version: the directories are often a distribution's name. Else part by
+ * part, so that 5.10 comes before 5.10.1 whatever stands behind them.
+ */
 static int compare_versions(const void *a, const void *b) {
+    static const char digits[] = "0123456789";
     const char *left = *(char *const *)a;
     const char *right = *(char *const *)b;
+    const char *left_name = path_basename(left);
+    const char *right_name = path_basename(right);
 
+    if (strpbrk(left_name, digits) && strpbrk(right_name, digits) && strverscmp(left_name, right_name) != 0)
+        return strverscmp(left_name, right_name);
     for (;;) {
         size_t left_length = strcspn(left, "/");
         size_t right_length = strcspn(right, "/");

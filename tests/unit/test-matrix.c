@@ -20,6 +20,7 @@ static int fake_glob(const char *directory, const char *pattern, struct strv *re
         const char *paths[6];
     } files[] = {
         {"k/*/bzImage", {"/dir/k/6.1/bzImage", "/dir/k/5.10.1/bzImage", "/dir/k/6.12/bzImage", "/dir/k/5.10/bzImage"}},
+        {"d/*/vmlinuz-*", {"/dir/d/bookworm/vmlinuz-6.1", "/dir/d/bullseye/vmlinuz-5.10"}},
         {"k/vmlinuz-*", {"/dir/k/vmlinuz-6.12", "/dir/k/vmlinuz-6.2", "/dir/k/vmlinuz-6.12.1", "/dir/k/vmlinuz-5.10"}},
         {"k/vmlinuz-6*", {"/dir/k/vmlinuz-6.12", "/dir/k/vmlinuz-6.2"}},
         {"/abs/*", {"/abs/{a}"}},
@@ -222,6 +223,7 @@ static void patterns_expand_to_versions_in_their_order(void **state) {
     static const struct text_case cases[] = {
         {"[[matrix]]\nkernel = ['k/vmlinuz-*']\ncommand = 'c'", "vmlinuz-5.10|vmlinuz-6.2|vmlinuz-6.12|vmlinuz-6.12.1"},
         {"[[matrix]]\nkernel = ['k/*/bzImage']\ncommand = 'c'", "5.10|5.10.1|6.1|6.12"},
+        {"[[matrix]]\nkernel = ['d/*/vmlinuz-*']\ncommand = 'c'", "vmlinuz-5.10|vmlinuz-6.1"},
         /* A file that two patterns match is there once, where it was found first. */
         {"[[matrix]]\nkernel = ['k/vmlinuz-6*', 'k/vmlinuz-*']\ncommand = 'c'",
          "vmlinuz-6.2|vmlinuz-6.12|vmlinuz-5.10|vmlinuz-6.12.1"},
