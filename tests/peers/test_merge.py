@@ -192,8 +192,8 @@ def test_what_it_writes_into_the_directory_is_not_read_the_next_time(vmtest, mer
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ([], "which reports"), (["--report"], "KIND=FILE"), (["--report", "json"], "KIND=FILE"),
-    (["--report", "json="], "KIND=FILE"), (["--report", "nonsense=x", "."], "json"), (["--what", "."], "no option"),
+    ([], "which reports"), (["--report"], "KIND=FILE"), (["--report", "json"], "json=FILE"),
+    (["--report", "json="], "json=FILE"), (["--report", "nonsense=x", "."], "json"), (["--what", "."], "no option"),
     ([""], "empty"),
 ])
 def test_a_wrong_command_line_is_told(vmtest, tmp_path, arguments, message):

@@ -25,6 +25,7 @@ static const struct {
     {"clean-6.12-loglevel8.log", ""},
     {"clean-7.2-loglevel5.log", ""},
     {"clean-7.2-loglevel8.log", ""},
+    {"clean-6.1-sanitizers.log", ""},
     {"clean-debian12-bios.log", ""},
     {"clean-debian13-uefi.log", ""},
     {"format-arm64.log", "oops: Unable to handle kernel NULL pointer dereference at virtual address 0000000000000008\n"
@@ -33,11 +34,8 @@ static const struct {
     {"format-atomic-sleep.log", "atomic_sleep: BUG: sleeping function called from invalid context at poke.c:61\n"},
     {"format-hard-lockup.log", "hard_lockup: NMI watchdog: Watchdog detected hard LOCKUP on cpu 0\n"
      "hard_lockup: watchdog: CPU1: Watchdog detected hard LOCKUP on cpu 0\n"},
-    {"format-kasan.log", "kasan: BUG: KASAN: slab-out-of-bounds in poke_oob+0x5e/0x90\n"},
-    {"format-kcsan.log", "kcsan: BUG: KCSAN: data-race in poke_racer / poke_racer\n"},
     {"format-kmemleak.log", "kmemleak: kmemleak: 8 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"},
     {"format-kmsan.log", "kmsan: BUG: KMSAN: uninit-value in poke_use+0x1a/0x40\n"},
-    {"format-lockdep-circular.log", "lockdep: WARNING: possible circular locking dependency detected\n"},
     {"format-lockdep-others.log", "lockdep: WARNING: suspicious RCU usage\n"
      "lockdep: INFO: trying to register non-static key.\n"
      "lockdep: [ BUG: Invalid wait context ]\n"
@@ -138,5 +136,41 @@ static const struct {
      "bug: kernel BUG at /build/poke.c:34!\n"},
     {"warn-text-7.2.log", "warn: WARNING: poke.c:36 at poke_warn_text+0x2b/0x40 [poke], CPU#0: sh/108\n"
      "bug: kernel BUG at poke.c:34!\n"},
+    {"lockdep-circular-6.1.log", "lockdep: WARNING: possible circular locking dependency detected\n"},
+    {"lockdep-inconsistent-6.1.log", "lockdep: WARNING: inconsistent lock state\n"},
+    {"lockdep-rcu-usage-6.1.log", "lockdep: WARNING: suspicious RCU usage\n"},
+    {"lockdep-held-6.1.log", "lockdep: WARNING: lock held when returning to user space!\n"},
+    {"lockdep-unlock-6.1.log", "lockdep: WARNING: bad unlock balance detected!\n"},
+    {"kasan-oob-6.1.log", "kasan: BUG: KASAN: slab-out-of-bounds in provoke_oob+0x36/0x48 [provoke]\n"},
+    {"kasan-uaf-6.1.log", "kasan: BUG: KASAN: use-after-free in provoke_uaf+0x3b/0x48 [provoke]\n"},
+    {"kasan-double-free-6.1.log", "kasan: BUG: KASAN: double-free in __kmem_cache_free+0x44/0xb3\n"},
+    {"kasan-stack-6.1.log", "ubsan: UBSAN: array-index-out-of-bounds in /build/provoke.c:52:84\n"
+     "kasan: BUG: KASAN: stack-out-of-bounds in provoke_stack+0x8b/0xba [provoke]\n"},
+    {"kasan-null-6.1.log", "kasan: BUG: KASAN: null-ptr-deref in provoke_null+0xe/0x1b [provoke]\n"
+     "oops: BUG: kernel NULL pointer dereference, address: 0000000000000008\n"},
+    {"kasan-test-module-6.1.log", "warn: WARNING: CPU: 1 PID: 37 at mm/maccess.c:228 __copy_overflow+0x15/0x19\n"
+     "warn: WARNING: CPU: 1 PID: 37 at mm/maccess.c:228 __copy_overflow+0x15/0x19\n"
+     "kasan: BUG: KASAN: slab-out-of-bounds in copy_user_test+0x127/0x209 [kasan_test_module]\n"
+     "kasan: BUG: KASAN: slab-out-of-bounds in copy_user_test+0x164/0x209 [kasan_test_module]\n"
+     "kasan: BUG: KASAN: slab-out-of-bounds in copy_user_test+0x190/0x209 [kasan_test_module]\n"
+     "kasan: BUG: KASAN: slab-out-of-bounds in copy_user_test+0x1bc/0x209 [kasan_test_module]\n"
+     "kasan: BUG: KASAN: slab-out-of-bounds in strncpy_from_user+0x66/0x1a2\n"
+     "kasan: BUG: KASAN: use-after-free in kasan_rcu_reclaim+0x1e/0x26 [kasan_test_module]\n"},
+    {"ubsan-test-6.1.log", "ubsan: UBSAN: shift-out-of-bounds in lib/test_ubsan.c:30:7\n"
+     "ubsan: UBSAN: array-index-out-of-bounds in lib/test_ubsan.c:50:10\n"
+     "ubsan: UBSAN: array-index-out-of-bounds in lib/test_ubsan.c:53:10\n"
+     "ubsan: UBSAN: invalid-load in lib/test_ubsan.c:75:7\n"},
+    {"atomic-sleep-lockdep-6.1.log", "atomic_sleep: BUG: scheduling while atomic: init/1/0x00000003\n"
+     "lockdep: WARNING: suspicious RCU usage\n"
+     "atomic_sleep: BUG: sleeping function called from invalid context at include/linux/sched/mm.h:274\n"
+     "warn: WARNING: CPU: 1 PID: 1 at kernel/softirq.c:346 __local_bh_disable_ip+0x13/0x3c\n"
+     "atomic_sleep: BUG: scheduling while atomic: init/1/0x7fffffff\n"},
+    {"stall-lockdep-6.1.log", "rcu_stall: rcu: INFO: rcu_sched detected stalls on CPUs/tasks:\n"},
+    {"kcsan-race-6.1.log", "kcsan: BUG: KCSAN: data-race in racer [provoke] / racer [provoke]\n"
+     "kcsan: BUG: KCSAN: data-race in racer+0x23/0x4f [provoke]\n"
+     "kcsan: BUG: KCSAN: data-race in racer [provoke] / racer [provoke]\n"
+     "kcsan: BUG: KCSAN: data-race in racer+0x38/0x4f [provoke]\n"
+     "kcsan: BUG: KCSAN: data-race in racer [provoke] / racer [provoke]\n"
+     "kcsan: BUG: KCSAN: data-race in racer [provoke] / racer [provoke]\n"},
 };
 /* clang-format on */
