@@ -50,9 +50,17 @@ static int mount_overlay_root(struct failure *failure) {
     if (make_directory("/overlay/upper", failure) < 0 || make_directory("/overlay/work", failure) < 0)
         return -1;
     /* Without redirect_dir, renaming a directory of the lower layer fails with EXDEV. */
-    if (mount("overlay", "/newroot", "overlay", 0,
-              "lowerdir=/lower,upperdir=/overlay/upper,workdir=/overlay/work,redirect_dir=on") == 0)
-        return 0;
+    for (unsigned tries = 0; tries < 3; tries++) {
+        if (mount("overlay", "/newroot", "overlay", 0,
+                  "lowerdir=/lower,upperdir=/overlay/upper,workdir=/overlay/work,redirect_dir=on") == 0)
+            return 0;
+        /*
+         * /lower is there: its file system has just been mounted. Once in thousands of boots (6.1, QEMU 7.2) its first
+         * statfs, with the other thread at work in the same share, has failed so all the same.
+         */
+        if (errno != ENOENT)
+            break;
+    }
     if (errno == ENODEV)
         return fail(failure, "the guest's kernel has no overlay file system (CONFIG_OVERLAY_FS); "
                              "set rootfs_mode to \"ro\" or \"rw\"");

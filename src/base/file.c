@@ -85,11 +85,9 @@ int file_write_atomically(const char *path, const void *data, size_t size, mode_
         r = -errno;
     if (r == 0 && rename(temporary, path) < 0)
         r = -errno;
-    if (r < 0) {
+    if (r < 0 && temporary)
         (void)unlink(temporary);
-        return error_errno(ret_error, r, "%s", path);
-    }
-    return 0;
+    return r < 0 ? error_errno(ret_error, r, "%s", path) : 0;
 }
 
 int fd_write_all(int fd, const void *data, size_t size) {

@@ -128,7 +128,8 @@ int prepare_kernel(const struct target *target, notice_fn *notice, void *context
     }
     preparation->release = xstrdup(kernel->release);
 
-    r = modules_find(kernel, target->modules, cache, preparation->stop_fd, notice, context, &preparation->modules, ret_error);
+    r = modules_find(kernel, target->modules, cache, preparation->stop_fd, notice, context, &preparation->modules,
+                     ret_error);
     if (r < 0) {
         error_context(ret_error, "%s", target_where(target, target->modules ? KEY_MODULES : KEY_KERNEL));
         return r;

@@ -79,6 +79,7 @@ void template_list_free(struct template_entry *entries, size_t count) {
 }
 
 int template_verify(const char *key, struct error **ret_error) {
+    _cleanup_error_ struct error *reason = NULL;
     _cleanup_template_ struct template template = TEMPLATE_NONE;
     _cleanup_record_ struct store_record record = {0};
     _cleanup_close_ int directory_fd = -1;
@@ -97,13 +98,19 @@ int template_verify(const char *key, struct error **ret_error) {
         return error_new(ret_error, ENOENT, "there is no template %s", key);
     if (r < 0 || fstat(template.lock_fd, &status) < 0)
         return error_errno(ret_error, r < 0 ? r : errno, "%s/%s", path, key);
-    r = store_load(directory_fd, key, true, &template, &record, ret_error);
+    r = store_load(directory_fd, key, true, &template, &record, &reason);
     if (r == 0) {
         store_mark_checked(template.lock_fd);
         /* Being looked at is no use. */
         (void)futimens(template.lock_fd, (struct timespec[]){status.st_atim, status.st_mtim});
-    } else if (r == -EBADMSG && store_remove(store_fd, key, directory_fd) < 0) {
-        error_context(ret_error, "it could not be removed");
+    } else if (r == -EBADMSG) {
+        int removed = store_remove(store_fd, key, directory_fd);
+
+        /* Somebody took it away under our eyes: what we saw missing is no damage. */
+        if (removed == -ENOENT)
+            return error_new(ret_error, ENOENT, "there is no template %s", key);
+        if (removed < 0)
+            error_context(&reason, "it could not be removed");
     }
-    return r;
+    return r < 0 ? error_new(ret_error, r, "%s", error_message(reason)) : 0;
 }

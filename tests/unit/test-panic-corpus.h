@@ -31,4 +31,4 @@
          "Kernel panic - not syncing: kernel: panic_on_warn set ... (in poke_warn)"},
         {"panic-warn-7.2.log",
          "Kernel panic - not syncing: kernel: panic_on_warn set ... (in poke_warn)"},
-/* clang-format on */
+    /* clang-format on */

@@ -2,7 +2,9 @@
 /* The store of templates: what is published comes back as it was, and what was damaged since does not. */
 #include "test-template-fixture.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static void expect_bytes(int fd, off_t offset, const char *bytes, size_t size) {
@@ -274,6 +276,40 @@ static void a_flipped_bit_of_the_memory_is_found_by_verify(void **state) {
     }
 }
 
+/* Whichever of the two is first, and wherever in its reading verify is struck. */
+static void a_template_that_is_removed_while_it_is_verified_is_not_damaged(void **state) {
+    unsigned n_gone = 0;
+
+    for (int i = 0; i < 200; i++) {
+        _cleanup_error_ struct error *error = NULL;
+        int ready[2];
+        char byte;
+
+        publish(KEY_A, 70000);
+        assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            const struct timespec delay = {.tv_nsec = i * 5000L};
+
+            (void)!write(ready[1], "x", 1);
+            (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &delay, NULL);
+            _exit(template_remove(KEY_A, NULL) == 0 ? 0 : 1);
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+
+        int r = template_verify(KEY_A, &error);
+        int status;
+
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_true(r == 0 || r == -ENOENT);
+        n_gone += r == -ENOENT;
+        (void)close(ready[0]);
+        (void)close(ready[1]);
+    }
+    assert_in_range(n_gone, 1, 200);
+}
+
 /* As if the template had last been used before the host was booted. */
 static void reboot(void *const *state) {
     _cleanup_free_ char *path = in_store(state, KEY_A, "used");
@@ -403,6 +439,7 @@ int main(void) {
         in_cache(a_template_under_another_key_is_thrown_away),
         in_cache(memories_that_changed_places_are_noticed),
         in_cache(a_flipped_bit_of_the_memory_is_found_by_verify),
+        in_cache(a_template_that_is_removed_while_it_is_verified_is_not_damaged),
         in_cache(after_a_boot_of_the_host_all_is_hashed_once),
         in_cache(a_template_without_its_lock_file_is_hashed_and_used),
         in_cache(one_that_is_removed_stays_with_its_users),
