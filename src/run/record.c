@@ -184,7 +184,8 @@ bool record_to_event(const struct record *record, struct event *ret_event, struc
         .stream = (enum output_stream)header.stream,
         .from_template = header.from_template != 0,
     };
-    if (header.stage >= STAGE_COUNT)
+    /* Those are the supervisor's own, and no worker's. */
+    if (header.stage >= STAGE_COUNT || ret_event->type == EVENT_RETRY || ret_event->type == EVENT_SUBRESULT)
         return false;
     if (ret_event->type == EVENT_FINISHED) {
         ret_event->result = result;

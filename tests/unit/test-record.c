@@ -218,7 +218,8 @@ static void values_outside_their_tables_are_malformed(void **state) {
 
 static void unknown_types_are_no_events(void **state) {
     static const char payload[64];
-    static const uint32_t types[] = {EVENT_TYPE_COUNT, 99, RECORD_STDIN, RECORD_WINDOW, UINT32_MAX};
+    static const uint32_t types[] = {EVENT_TYPE_COUNT, EVENT_RETRY,   EVENT_SUBRESULT, 99,
+                                     RECORD_STDIN,     RECORD_WINDOW, UINT32_MAX};
 
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
         const struct record record = {.type = types[i], .payload = payload, .size = sizeof(payload)};
