@@ -109,8 +109,7 @@ static int add_request(struct files_sink *files, const char *text, struct error 
     char *copy = xstrdup(text);
     int r = report_request_parse(copy, &request, ret_error);
     for (size_t i = 0; r == 0 && i < files->n_requests; i++) {
-        if (str_equal(files->requests[i].path, request.path) &&
-            (request.path || request.writer == files->requests[i].writer))
+        if (report_request_same(&files->requests[i], &request))
             r = error_new(ret_error, EINVAL, "'%s' is asked for twice", request.path ? request.path : text);
     }
     if (r < 0) {

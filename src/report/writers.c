@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report/writers.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/file.h"
 
 static const struct report_writer writers[] = {
@@ -41,11 +44,55 @@ int report_request_parse(const char *text, struct report_request *ret_request, s
     return error_new(ret_error, EINVAL, "'%.*s' is no kind of report; give %s", (int)length, text, known);
 }
 
-int report_request_write(const struct report_request *request, const struct report *report, struct error **ret_error) {
-    _cleanup_buffer_ struct buffer text = {0};
+/*
+ * Where the file lies, or will lie, once symbolic links are followed: it is replaced, and what has to stay is a link to
+ * it. A name in a directory that is not there comes back as it is. Caller frees.
+ */
+static char *resolve(const char *path) {
+    char *whole = realpath(path, NULL);
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    _cleanup_free_ char *parent = xstrndup(path, (size_t)(name - path));
 
-    request->writer->write(report, &text);
-    int r = file_write_atomically(request->path, text.data ? text.data : "", text.size, 0666, ret_error);
+    if (whole)
+        return whole;
+    _cleanup_free_ char *directory = realpath(parent[0] ? parent : ".", NULL);
+    return directory ? xasprintf("%s/%s", directory, name) : xstrdup(path);
+}
+
+bool report_request_same(const struct report_request *a, const struct report_request *b) {
+    if (!a->path || !b->path)
+        return a->path == b->path && a->writer == b->writer;
+    _cleanup_free_ char *path_a = resolve(a->path);
+    _cleanup_free_ char *path_b = resolve(b->path);
+    return str_equal(path_a, path_b);
+}
+
+/* A device or a pipe would itself be replaced by the report, and so would the file that the output goes to. */
+static int check_replaceable(const char *path, struct error **ret_error) {
+    struct stat status, output;
+
+    if (stat(path, &status) < 0)
+        return 0;
+    if (!S_ISREG(status.st_mode))
+        return error_new(ret_error, EOPNOTSUPP, "%s: is no regular file", path);
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fstat(fd, &output) == 0 && output.st_dev == status.st_dev && output.st_ino == status.st_ino)
+            return error_new(ret_error, EOPNOTSUPP, "%s: is where standard %s goes", path,
+                             fd == STDOUT_FILENO ? "output" : "error");
+    }
+    return 0;
+}
+
+int report_request_write(const struct report_request *request, const struct report *report, struct error **ret_error) {
+    _cleanup_free_ char *path = resolve(request->path);
+    _cleanup_buffer_ struct buffer text = {0};
+    int r = check_replaceable(path, ret_error);
+
+    if (r == 0) {
+        request->writer->write(report, &text);
+        r = file_write_atomically(path, text.data ? text.data : "", text.size, 0666, ret_error);
+    }
     if (r < 0)
         error_context(ret_error, "the %s report", request->writer->kind);
     return r;

@@ -20,7 +20,13 @@ struct report_request {
 /* Takes "KIND=FILE" or "KIND" apart. -EINVAL with what there is. */
 int report_request_parse(const char *text, struct report_request *ret_request, struct error **ret_error) _must_check_;
 
-/* Writes a report to its file, whole or not at all. */
+/* Whether both ask for the same file, whatever they call it, or both for the same writer without one. */
+bool report_request_same(const struct report_request *a, const struct report_request *b);
+
+/*
+ * Writes a report to its file, whole or not at all. What is there and is no regular file, or is this process' own
+ * output, is an error and stays as it is.
+ */
 int report_request_write(const struct report_request *request, const struct report *report, struct error **ret_error)
     _must_check_;
 
