@@ -22,6 +22,8 @@ struct files_sink {
     struct sink sink; /* first, so that a pointer to it is one to this */
     struct writer *writer;
     int github_fd;
+    bool github;                   /* it is asked for */
+    char token[GITHUB_TOKEN_SIZE]; /* "" unless the runner takes no commands until it comes */
     const struct run_plan *plan;
     struct report *report;
     struct collector *collector;
@@ -53,15 +55,37 @@ static int write_files(struct files_sink *files, struct error **ret_error) {
     return result;
 }
 
+static void write_to_github(struct files_sink *files, const struct buffer *text) {
+    files->writer->write(files->writer, files->github_fd, text->data ? text->data : "", text->size);
+}
+
+/* While targets run the guests' output goes to the runner as well, which would take their commands. */
+static void stop_github(struct files_sink *files) {
+    _cleanup_buffer_ struct buffer text = {0};
+
+    github_token(files->token);
+    github_stop(files->token, &text);
+    write_to_github(files, &text);
+}
+
+static void resume_github(struct files_sink *files, struct buffer *out) {
+    if (files->token[0] == '\0')
+        return;
+    buffer_append_string(out, "\n"); /* a guest may have left a line open */
+    github_resume(files->token, out);
+    files->token[0] = '\0';
+}
+
 static void write_github(struct files_sink *files, struct error **ret_error) {
     const char **where = xcalloc(files->plan->n_jobs, sizeof(*where));
     _cleanup_buffer_ struct buffer text = {0};
 
     for (size_t i = 0; i < files->plan->n_jobs; i++)
         where[i] = files->plan->jobs[i].target->where[KEY_NAME];
+    resume_github(files, &text);
     report_write_github(files->report, where, &text);
     free(where);
-    files->writer->write(files->writer, files->github_fd, text.data ? text.data : "", text.size);
+    write_to_github(files, &text);
     (void)!report_append_step_summary(files->report, ret_error);
 }
 
@@ -82,10 +106,8 @@ static void files_finish(struct sink *sink, const struct run_summary *summary) {
 
     files->report->summary = *summary;
     (void)!write_files(files, &files->error);
-    for (size_t i = 0; i < files->n_requests; i++) {
-        if (!files->requests[i].writer->has_file)
-            write_github(files, &files->error);
-    }
+    if (files->github)
+        write_github(files, &files->error);
 }
 
 static void files_free(struct sink *sink) {
@@ -93,6 +115,12 @@ static void files_free(struct sink *sink) {
 
     if (!files)
         return;
+    if (files->token[0]) { /* it was never finished */
+        _cleanup_buffer_ struct buffer text = {0};
+
+        resume_github(files, &text);
+        write_to_github(files, &text);
+    }
     collector_free(files->collector);
     report_free(files->report);
     error_free(files->error);
@@ -116,6 +144,7 @@ static int add_request(struct files_sink *files, const char *text, struct error 
         free(copy);
         return r;
     }
+    files->github = files->github || !request.writer->has_file;
     files->texts[files->n_requests] = copy;
     files->requests[files->n_requests++] = request;
     return 0;
@@ -143,6 +172,8 @@ int sink_files_new(const struct report_options *options, const struct run_plan *
         files_free(&files->sink);
         return r;
     }
+    if (files->github)
+        stop_github(files);
     *ret_sink = &files->sink;
     return 0;
 }

@@ -13,7 +13,10 @@
 #include "base/file.h"
 #include "report/report-text.h"
 
-/* A runner shows ten errors and ten warnings of a step; more than some cost only room. */
+/*
+ * A runner shows ten errors and ten warnings of a step; more than some cost only room. Each kind has its own limit, so
+ * that no number of warnings hides an error.
+ */
 #define ANNOTATIONS_MAX 50
 
 static void add_escaped(struct buffer *out, const char *text, bool property) {
@@ -64,37 +67,58 @@ static void add_group(struct buffer *out, const struct report_entry *entry, cons
 
     buffer_append_string(out, "::group::");
     add_escaped(out, name, false);
-    buffer_printf(out, ": %s\n::stop-commands::%s\n", verdict_name(entry->result.verdict), token);
+    buffer_printf(out, ": %s\n", verdict_name(entry->result.verdict));
+    github_stop(token, out);
     if (reason[0] != '\0')
         buffer_printf(out, "%s\n", reason);
     add_text(out, "Last lines of the console:", entry->console);
     add_text(out, "Last lines of the command:", entry->output);
-    buffer_printf(out, "::%s::\n::endgroup::\n", token);
+    github_resume(token, out);
+    buffer_append_string(out, "::endgroup::\n");
 }
 
-void report_write_github(const struct report *report, const char *const *where, struct buffer *out) {
-    unsigned n_annotations = 0;
-    unsigned char random[16];
-    char token[2 * sizeof(random) + 1];
+void github_token(char ret_token[GITHUB_TOKEN_SIZE]) {
+    unsigned char random[(GITHUB_TOKEN_SIZE - 1) / 2];
 
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         abort(); /* it never gives less of so few */
     for (size_t i = 0; i < sizeof(random); i++)
-        (void)snprintf(token + 2 * i, 3, "%02x", random[i]);
-    for (size_t i = 0; i < report->n_entries; i++)
-        add_group(out, &report->entries[i], token);
-    for (size_t i = 0; i < report->n_entries && n_annotations < ANNOTATIONS_MAX; i++) {
-        const struct report_entry *entry = &report->entries[i];
-        bool passed = verdict_passed(entry->result.verdict);
+        (void)snprintf(ret_token + 2 * i, 3, "%02x", random[i]);
+}
+
+void github_stop(const char *token, struct buffer *out) {
+    buffer_printf(out, "::stop-commands::%s\n", token);
+}
+
+void github_resume(const char *token, struct buffer *out) {
+    buffer_printf(out, "::%s::\n", token);
+}
+
+static void add_annotations(struct buffer *out, const struct report_entry *entry, const char *where, unsigned *n_errors,
+                            unsigned *n_warnings) {
+    bool passed = verdict_passed(entry->result.verdict);
+    unsigned *count = passed ? n_warnings : n_errors;
+
+    if (entry->result.verdict != VERDICT_PASS && *count < ANNOTATIONS_MAX) {
         _cleanup_free_ char *reason = report_reason(entry);
 
-        if (entry->result.verdict != VERDICT_PASS) {
-            add_annotation(out, passed ? "warning" : "error", entry, where ? where[i] : NULL, reason);
-            n_annotations++;
-        }
-        for (size_t k = 0; k < entry->result.n_findings && n_annotations < ANNOTATIONS_MAX; k++, n_annotations++)
-            add_annotation(out, "warning", entry, where ? where[i] : NULL, entry->result.findings[k].title);
+        add_annotation(out, passed ? "warning" : "error", entry, where, reason);
+        ++*count;
     }
+    for (size_t i = 0; i < entry->result.n_findings && *n_warnings < ANNOTATIONS_MAX; i++, ++*n_warnings)
+        add_annotation(out, "warning", entry, where, entry->result.findings[i].title);
+}
+
+void report_write_github(const struct report *report, const char *const *where, struct buffer *out) {
+    unsigned n_errors = 0;
+    unsigned n_warnings = 0;
+    char token[GITHUB_TOKEN_SIZE];
+
+    github_token(token);
+    for (size_t i = 0; i < report->n_entries; i++)
+        add_group(out, &report->entries[i], token);
+    for (size_t i = 0; i < report->n_entries; i++)
+        add_annotations(out, &report->entries[i], where ? where[i] : NULL, &n_errors, &n_warnings);
 }
 
 int report_append_step_summary(const struct report *report, struct error **ret_error) {
