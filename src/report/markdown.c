@@ -10,6 +10,8 @@
 
 #define SIZE_MAX_DETAILS (800U << 10)
 #define TAIL_LINES_SIZE (4U << 10)
+/* Of what stands in one line, in bytes before it is escaped. */
+#define LINE_MAX_SIZE 1000U
 #define COLUMNS_MAX 16
 #define NSEC_PER_SEC 1000000000
 
@@ -22,7 +24,15 @@ static const char *const marks[VERDICT_COUNT] = {
 /* Every mark of ASCII may be escaped in Markdown, and `<`, `&` and `@` as entities in HTML as well. */
 static void add_escaped(struct buffer *out, const char *text) {
     _cleanup_free_ char *line = report_plain_line(text);
+    bool cut = strlen(line) > LINE_MAX_SIZE;
 
+    if (cut) {
+        size_t size = LINE_MAX_SIZE;
+
+        while (((unsigned char)line[size] & 0xc0) == 0x80)
+            size--; /* not within a character */
+        line[size] = '\0';
+    }
     for (const char *c = line; *c; c++) {
         if (strchr("<>&@", *c))
             buffer_printf(out, "&#%d;", *c);
@@ -31,6 +41,8 @@ static void add_escaped(struct buffer *out, const char *text) {
         else
             buffer_append(out, c, 1);
     }
+    if (cut)
+        buffer_append_string(out, "…");
 }
 
 static size_t longest_run(const char *text, char c) {
@@ -78,9 +90,12 @@ static double seconds(const struct report_entry *entry) {
     return (double)(nsec / 1000000) / 1000;
 }
 
-static void add_list(const struct report *report, struct buffer *out) {
+/* The number of targets that had no room. */
+static size_t add_list(const struct report *report, struct buffer *out) {
+    size_t i;
+
     buffer_append_string(out, "| Target | Verdict | Seconds | Reason |\n|---|---|---:|---|\n");
-    for (size_t i = 0; i < report->n_entries && out->size < SIZE_MAX_DETAILS / 2; i++) {
+    for (i = 0; i < report->n_entries && out->size < SIZE_MAX_DETAILS / 2; i++) {
         const struct report_entry *entry = &report->entries[i];
         _cleanup_free_ char *reason = report_reason(entry);
 
@@ -92,6 +107,7 @@ static void add_list(const struct report *report, struct buffer *out) {
         add_escaped(out, reason);
         buffer_append_string(out, " |\n");
     }
+    return report->n_entries - i;
 }
 
 /* The axis that makes the columns: the kernel's or the image's, else the first. */
@@ -114,8 +130,23 @@ static char *row_name(const struct report_entry *entry) {
     return strv_join(&values, ", ");
 }
 
-/* The columns' and rows' names, in the order of the list. False where the entries make no table. */
-static bool find_table(const struct report *report, struct strv *columns, struct strv *rows) {
+/* A verdict's place in the table. */
+struct place {
+    size_t column, row;
+};
+
+static size_t find_or_append(struct strv *strings, const char *string) {
+    for (size_t i = 0; i < strings->count; i++) {
+        if (str_equal(strings->items[i], string))
+            return i;
+    }
+    strv_append(strings, string);
+    return strings->count - 1;
+}
+
+/* The columns' and rows' names, in the order of the list, and where each entry stands. False where they are no table.
+ */
+static bool find_table(const struct report *report, struct strv *columns, struct strv *rows, struct place *places) {
     const struct report_entry *first = report->entries;
 
     for (size_t i = 0; i < report->n_entries; i++) {
@@ -126,40 +157,42 @@ static bool find_table(const struct report *report, struct strv *columns, struct
             !str_equal(entry->axes[column_axis(entry)].name, first->axes[column_axis(first)].name))
             return false;
         row = row_name(entry);
-        if (!strv_contains(columns, entry->axes[column_axis(entry)].value))
-            strv_append(columns, entry->axes[column_axis(entry)].value);
+        places[i].column = find_or_append(columns, entry->axes[column_axis(entry)].value);
         if (columns->count > COLUMNS_MAX)
             return false;
-        if (!strv_contains(rows, row))
-            strv_append(rows, row);
+        places[i].row = find_or_append(rows, row);
     }
     return report->n_entries > 0;
 }
 
-static void add_row(const struct report *report, const struct strv *columns, const char *row, struct buffer *out) {
-    buffer_append_string(out, "| ");
-    add_escaped(out, row);
-    for (size_t column = 0; column < columns->count; column++) {
+/* The number of verdicts in it. */
+static size_t add_row(const struct report *report, const struct place *places, size_t n_columns, size_t row,
+                      struct buffer *out) {
+    size_t n_shown = 0;
+
+    for (size_t column = 0; column < n_columns; column++) {
         const char *separator = " | ";
 
         for (size_t i = 0; i < report->n_entries; i++) {
-            const struct report_entry *entry = &report->entries[i];
-            _cleanup_free_ char *name = row_name(entry);
-
-            if (!str_equal(name, row) || !str_equal(entry->axes[column_axis(entry)].value, columns->items[column]))
+            if (places[i].row != row || places[i].column != column)
                 continue;
             buffer_append_string(out, separator);
-            add_cell(out, entry);
+            add_cell(out, &report->entries[i]);
             separator = "<br>";
+            n_shown++;
         }
         if (separator[0] == ' ')
             buffer_append_string(out, " | ");
     }
     buffer_append_string(out, " |\n");
+    return n_shown;
 }
 
-static void add_table(const struct report *report, const struct strv *columns, const struct strv *rows,
-                      struct buffer *out) {
+/* The number of targets that had no room. */
+static size_t add_table(const struct report *report, const struct strv *columns, const struct strv *rows,
+                        const struct place *places, struct buffer *out) {
+    size_t n_shown = 0;
+
     buffer_append_string(out, "| |");
     for (size_t i = 0; i < columns->count; i++) {
         buffer_append_string(out, " ");
@@ -170,8 +203,27 @@ static void add_table(const struct report *report, const struct strv *columns, c
     for (size_t i = 0; i < columns->count; i++)
         buffer_append_string(out, "---|");
     buffer_append_string(out, "\n");
-    for (size_t i = 0; i < rows->count && out->size < SIZE_MAX_DETAILS / 2; i++)
-        add_row(report, columns, rows->items[i], out);
+    for (size_t row = 0; row < rows->count && out->size < SIZE_MAX_DETAILS / 2; row++) {
+        buffer_append_string(out, "| ");
+        add_escaped(out, rows->items[row]);
+        n_shown += add_row(report, places, columns->count, row, out);
+    }
+    return report->n_entries - n_shown;
+}
+
+static void add_targets(const struct report *report, struct buffer *out) {
+    _cleanup_strv_ struct strv columns = {0};
+    _cleanup_strv_ struct strv rows = {0};
+    _cleanup_free_ struct place *places = xcalloc(report->n_entries, sizeof(*places));
+    size_t n_left_out = 0;
+
+    if (find_table(report, &columns, &rows, places))
+        n_left_out = add_table(report, &columns, &rows, places, out);
+    else if (report->n_entries > 0)
+        n_left_out = add_list(report, out);
+    if (n_left_out > 0)
+        buffer_printf(out, "\n%zu more targets are left out here.\n", n_left_out);
+    buffer_append_string(out, "\n");
 }
 
 static void add_details(const struct report_entry *entry, struct buffer *out) {
@@ -208,8 +260,6 @@ static void add_details(const struct report_entry *entry, struct buffer *out) {
 
 void report_write_markdown(const struct report *report, struct buffer *out) {
     _cleanup_free_ char *summary = report_summary_line(report);
-    _cleanup_strv_ struct strv columns = {0};
-    _cleanup_strv_ struct strv rows = {0};
     size_t n_left_out = 0;
 
     buffer_printf(out, "## vmtest: %s\n\n%s in %.1f s", report->summary.n_not_passed ? "not passed" : "passed", summary,
@@ -217,18 +267,17 @@ void report_write_markdown(const struct report *report, struct buffer *out) {
     if (report->shard_count > 0)
         buffer_printf(out, " (shard %u of %u)", report->shard_index, report->shard_count);
     buffer_append_string(out, ".\n\n");
-    if (find_table(report, &columns, &rows))
-        add_table(report, &columns, &rows, out);
-    else if (report->n_entries > 0)
-        add_list(report, out);
-    buffer_append_string(out, "\n");
+    add_targets(report, out);
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct report_entry *entry = &report->entries[i];
+        _cleanup_buffer_ struct buffer details = {0};
 
         if (entry->result.verdict == VERDICT_PASS && entry->result.n_findings == 0)
             continue;
         if (out->size < SIZE_MAX_DETAILS)
-            add_details(entry, out);
+            add_details(entry, &details);
+        if (details.size > 0 && out->size + details.size <= SIZE_MAX_DETAILS)
+            buffer_append(out, details.data, details.size);
         else
             n_left_out++;
     }
