@@ -62,6 +62,14 @@ def environment(fake):
 
 
 @scenario
+def workflow_commands(fake):
+    """Writes what GitHub's runner would take for commands, and leaves its last line open."""
+    fake.run()
+    fake.output(STDOUT, b"::error::of the guest\n::stop-commands::guest\n::add-mask::vmtest")
+    fake.finish(3)
+
+
+@scenario
 def axes(fake):
     """Tells the command and where in a matrix it stands."""
     fake.run()

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * report-sample KIND SEED: prints the report of a made-up run whose guests write the worst that SEED can think of, for
- * tests/peers/test_reports.py to read. Its first line on standard error counts what the report has to say:
- * "TARGETS NOT-PASSED SUBRESULTS FAILED-SUBRESULTS".
+ * report-sample KIND SEED [TARGETS [FACTOR]]: prints the report of a made-up run whose guests write the worst that SEED
+ * can think of, for tests/peers/test_reports.py to read. TARGETS bounds their number; FACTOR makes reasons, messages
+ * and the like so much longer. Where the seed is odd, the targets are those of a matrix. Its first line on standard
+ * error counts what the report has to say: "TARGETS NOT-PASSED SUBRESULTS FAILED-SUBRESULTS".
  */
 #include <stdio.h>
 
@@ -11,6 +12,7 @@
 #include "report/writers.h"
 
 static unsigned long long state;
+static unsigned factor = 1;
 
 static unsigned draw(unsigned below) {
     state = state * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -78,7 +80,7 @@ static void take_result(struct collector *collector, const struct job *job, enum
     char *texts[6];
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        texts[i] = draw_text(8);
+        texts[i] = draw_text(8 * factor);
     result.verdict = verdict;
     result.detail = verdict == VERDICT_SIGNAL ? 11 : (int)draw(2);
     result.reason = texts[0];
@@ -112,7 +114,7 @@ static void take_job(struct collector *collector, const struct job *job, unsigne
     }
     for (unsigned n = draw(2) * draw(9); n > 0; n--) {
         char *name = draw_text(3);
-        char *message = draw_text(5);
+        char *message = draw_text(5 * factor);
         const struct run_subresult subresult = {.name = name, .status = draw(SUBRESULT_COUNT), .message = message};
 
         take(collector, (struct event){.type = EVENT_SUBRESULT, .subresult = &subresult}, job);
@@ -125,25 +127,40 @@ static void take_job(struct collector *collector, const struct job *job, unsigne
         take_result(collector, job, EVENT_FINISHED, verdict);
 }
 
+static struct target *make_target(size_t index, bool in_matrix) {
+    struct target *target = target_new();
+    char *name = draw_text(4);
+
+    free(target->name);
+    target->name = xasprintf("%zu%s", index, name);
+    free(name);
+    if (in_matrix) {
+        target->n_axes = 2;
+        target->axes = xcalloc(target->n_axes, sizeof(*target->axes));
+        for (size_t i = 0; i < target->n_axes; i++)
+            target->axes[i] = (struct target_axis){.name = xstrdup(i == 0 ? "test" : "kernel"),
+                                                   .value = xstrdup("x"),
+                                                   .label = xasprintf("%zu]|`<b>", i == 0 ? index / 4 : index % 4)};
+    }
+    return target;
+}
+
 int main(int argc, char **argv) {
-    struct target *targets[20];
+    struct target *targets[400];
     _cleanup_buffer_ struct buffer out = {0};
     unsigned n_failed_subresults = 0;
     unsigned n_subresults = 0;
+    unsigned long targets_max = argc > 3 ? strtoul(argv[3], NULL, 10) : 20;
     size_t n_targets;
 
-    if (argc != 3)
+    if (argc < 3 || argc > 5 || targets_max > ARRAY_SIZE(targets))
         return 2;
     state = strtoull(argv[2], NULL, 10);
-    n_targets = draw(ARRAY_SIZE(targets) + 1);
-    for (size_t i = 0; i < n_targets; i++) {
-        char *name = draw_text(4);
-
-        targets[i] = target_new();
-        free(targets[i]->name);
-        targets[i]->name = xasprintf("%zu%s", i, name);
-        free(name);
-    }
+    factor = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
+    bool in_matrix = state % 2 == 1;
+    n_targets = draw((unsigned)targets_max + 1);
+    for (size_t i = 0; i < n_targets; i++)
+        targets[i] = make_target(i, in_matrix);
     _cleanup_run_plan_ struct run_plan *plan = run_plan_new(targets, n_targets, 0);
     _cleanup_report_ struct report *report = report_new(plan);
     struct collector *collector = collector_new(report, "vmtest", false);
