@@ -120,6 +120,12 @@ class TestRemovingTheHost:
     def seconds(self, request):
         return request.param
 
+    @pytest.fixture(scope="class")
+    def project(self, project, seconds):
+        path = f"{project}/{seconds}"
+        os.makedirs(path)
+        return path
+
     def look(self, project):
         trees = {}
         for tree in self.TREES:
