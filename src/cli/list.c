@@ -8,11 +8,13 @@
 #include <stdio.h>
 
 #include "cli/load.h"
+#include "cli/shard.h"
 #include "report/lines.h"
 #include "report/result.h"
 #include "run/verdict.h"
 
-static const char usage[] = "Usage: vmtest list [-c FILE] [-f REGEX]... [--exclude REGEX]... [--strict]\n"
+static const char usage[] = "Usage: vmtest list [-c FILE] [-f REGEX]... [--exclude REGEX]... [--failed]\n"
+                            "                   [--shard I/N [--timings FILE]] [--strict]\n"
                             "                   [--format terminal|json]\n"
                             "\n"
                             "Show the targets that a run with these options would run, one name a line, and\n"
@@ -73,6 +75,25 @@ static int check_options(const struct options *options, struct error **ret_error
     return 0;
 }
 
+/* Leaves the targets of the shard, in their order. */
+static int keep_shard(const struct options *options, const struct shard *shard, struct config *config,
+                      struct error **ret_error) {
+    _cleanup_run_plan_ struct run_plan *plan = run_plan_new(config->targets, config->n_targets, 0);
+    size_t n = 0;
+    int r = shard_plan(options, shard, plan, ret_error);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < config->n_targets; i++) {
+        if (n < plan->n_jobs && plan->jobs[n].target == config->targets[i])
+            config->targets[n++] = config->targets[i];
+        else
+            target_free(config->targets[i]);
+    }
+    config->n_targets = n;
+    return 0;
+}
+
 static int print(const struct options *options, const struct config *config) {
     _cleanup_free_ char *text = NULL;
 
@@ -90,6 +111,7 @@ static int print(const struct options *options, const struct config *config) {
 int list_main(int argc, char *const argv[], struct error **ret_error) {
     _cleanup_options_ struct options options = {0};
     _cleanup_config_ struct config *config = NULL;
+    struct shard shard = {0};
 
     if (options_parse(argc, argv, &options, ret_error) < 0)
         return EXIT_STATUS_USAGE;
@@ -97,9 +119,10 @@ int list_main(int argc, char *const argv[], struct error **ret_error) {
         (void)fputs(usage, stdout);
         return fflush(stdout) != 0 ? EXIT_STATUS_UNAVAILABLE : 0;
     }
-    if (check_options(&options, ret_error) < 0)
+    if (check_options(&options, ret_error) < 0 || shard_of_options(&options, &shard, ret_error) < 0)
         return EXIT_STATUS_USAGE;
-    if (targets_load(&options, &config, ret_error) < 0 || !config)
+    if (targets_load(&options, &config, ret_error) < 0 || !config ||
+        keep_shard(&options, &shard, config, ret_error) < 0)
         return EXIT_STATUS_UNAVAILABLE;
     for (size_t i = 0; i < config->warnings.count; i++)
         (void)fprintf(stderr, "vmtest: warning: %s\n", config->warnings.items[i]);

@@ -77,16 +77,6 @@ static void apply_options(const struct options *options, struct config *config) 
     }
 }
 
-/* Which shard of the list this is. Without --shard, none. */
-static int get_shard(const struct options *options, struct shard *ret_shard, struct error **ret_error) {
-    if (options->shard)
-        return shard_parse(options->shard, environ, ret_shard, ret_error);
-    if (options->timings)
-        return error_new(ret_error, EINVAL, "option '--timings' says how to split the list, and needs --shard");
-    *ret_shard = (struct shard){0};
-    return 0;
-}
-
 static void say_shard(const struct run_plan *plan, size_t n_all) {
     if (plan->shard_count > 0)
         (void)fprintf(stderr, "vmtest: shard %u of %u: %zu of %zu runs%s\n", plan->shard_index, plan->shard_count,
@@ -177,7 +167,7 @@ int main(int argc, char **argv) {
         return fail(error, EXIT_STATUS_USAGE);
     if (options.help || options.version)
         return print_help(&options);
-    if (get_shard(&options, &shard, &error) < 0)
+    if (shard_of_options(&options, &shard, &error) < 0)
         return fail(error, EXIT_STATUS_USAGE);
     start_log();
     if (targets_load(&options, &config, &error) < 0 || !config)

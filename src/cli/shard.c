@@ -8,6 +8,7 @@
 #include "cli/shard.h"
 
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "template/digest.h"
@@ -18,6 +19,15 @@ struct part {
     uint64_t weight;
     unsigned shard; /* from 0 */
 };
+
+int shard_of_options(const struct options *options, struct shard *ret_shard, struct error **ret_error) {
+    if (options->shard)
+        return shard_parse(options->shard, environ, ret_shard, ret_error);
+    if (options->timings)
+        return error_new(ret_error, EINVAL, "option '--timings' says how to split the list, and needs --shard");
+    *ret_shard = (struct shard){0};
+    return 0;
+}
 
 /* A string and its end, so that no two lists give the same bytes. */
 static void put(struct buffer *out, const char *text) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shards: one list of targets, split among several runs of vmtest (docs/shards.md). Pure, but for shard_plan(). */
+/*
+ * Shards: one list of targets, split among several runs of vmtest (docs/shards.md). Pure, but for shard_of_options(),
+ * which looks into the environment, and shard_plan().
+ */
 #ifndef VMTEST_CLI_SHARD_H
 #define VMTEST_CLI_SHARD_H
 
@@ -21,6 +24,9 @@ struct shard {
  */
 int shard_parse(const char *text, char *const *environment, struct shard *ret_shard, struct error **ret_error)
     _must_check_;
+
+/* The shard that --shard asks for; without it a count of 0. -EINVAL as shard_parse(), and for --timings alone. */
+int shard_of_options(const struct options *options, struct shard *ret_shard, struct error **ret_error) _must_check_;
 
 /*
  * A hash of the list and of what decides how its jobs end: 32 hexadecimal digits. Equal wherever the same files are,

@@ -166,3 +166,18 @@ def test_a_directory_called_as_a_pattern_is_itself_alone(bench, two_kernels):
         (directory / "k1").touch()
     (odd / "vmtest.toml").write_text("[[matrix]]\nkernel = ['k*']\nname = '{kernel}'\ncommand = 'c'\n")
     assert run_list(bench, "-c", "[ab] *?/vmtest.toml").stdout.decode() == f"{odd}/k1\n"
+
+
+def test_list_shows_the_targets_of_a_shard(bench, two_kernels):
+    every = run_list(bench).stdout.decode().splitlines()
+    shards = [run_list(bench, "--shard", f"{index}/2").stdout.decode().splitlines() for index in (1, 2)]
+    assert len(every) > 2 and sorted(shards[0] + shards[1]) == sorted(every)
+    assert shards[0] == [name for name in every if name in sorted(every)[::2]]
+    assert run_list(bench, "--shard", "99/99").stdout == b""
+    bench.env.update(CI_NODE_INDEX="2", CI_NODE_TOTAL="2")
+    auto = run_list(bench, "--shard", "auto")
+    assert auto.stdout.decode().splitlines() == shards[1]
+    for wrong in (["--shard", "3/2"], ["--timings", "times.json"]):
+        assert run_list(bench, *wrong).status == 2
+    missing = run_list(bench, "--shard", "1/2", "--timings", "times.json")
+    assert missing.status == 69 and b"times.json" in missing.stderr
