@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON reports: what is taken for one can be written, and comes back as it was. */
+/*
+ * JSON reports: what is taken for one can be written, and comes back as it was. In the other formats, whatever its
+ * strings are, it is text: UTF-8 without control characters, but for ends of lines and tabs.
+ */
 #include "fuzz.h"
 #include "report/report-json.h"
 
@@ -8,6 +11,19 @@ static void check_entry(const struct report_entry *entry) {
     FUZZ_CHECK(entry->result.verdict < VERDICT_COUNT && entry->result.stage < STAGE_COUNT && entry->result.reason);
     FUZZ_CHECK(entry->finished || !verdict_passed(entry->result.verdict));
     FUZZ_CHECK(entry->result.n_findings <= RUN_FINDINGS_MAX);
+}
+
+static void check_text(const struct report *report, void (*write)(const struct report *report, struct buffer *out)) {
+    _cleanup_buffer_ struct buffer text = {0};
+
+    write(report, &text);
+    FUZZ_CHECK(text.size > 0 && text.data[text.size - 1] == '\n');
+    FUZZ_CHECK(utf8_valid_prefix(text.data, text.size) == text.size);
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+
+        FUZZ_CHECK((c >= ' ' && c != 0x7f) || c == '\n' || c == '\t');
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -31,5 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_CHECK(report_parse_json(first.data, first.size, &again, &error) == 0);
     report_write_json(again, &second);
     FUZZ_CHECK(first.size == second.size && memcmp(first.data, second.data, first.size) == 0);
+    check_text(report, report_write_junit);
+    check_text(report, report_write_tap);
+    check_text(report, report_write_markdown);
     return 0;
 }
