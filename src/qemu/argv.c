@@ -45,7 +45,10 @@ static void add(struct strv *argv, const char *option, const char *value) {
 static char *machine_options(const struct qemu_config *config) {
     struct buffer options = {0};
 
-    buffer_printf(&options, "%s,accel=%s,usb=off,vmport=off", config->arch->machine, accel_name(config->accel));
+    buffer_append_string(&options, config->arch->machine);
+    if (!config->one_thread)
+        buffer_printf(&options, ",accel=%s", accel_name(config->accel));
+    buffer_append_string(&options, ",usb=off,vmport=off");
     if (config->snapshot)
         buffer_append_string(&options, ",memory-backend=memory");
     if (config->disk)
@@ -83,6 +86,8 @@ static void add_machine(const struct qemu_config *config, struct strv *argv) {
     add(argv, "-name", "vmtest,debug-threads=on");
     strv_append(argv, "-machine");
     strv_append_take(argv, machine_options(config));
+    if (config->one_thread)
+        add(argv, "-accel", "tcg,thread=single");
     add(argv, "-cpu", config->cpu);
     strv_append(argv, "-smp");
     strv_append_printf(argv, "%u", config->num_cpus);

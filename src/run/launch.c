@@ -21,6 +21,7 @@ static struct qemu_config common_config(const struct target *target, const struc
         .cpu = preparation->accel == ACCEL_KVM ? target->kvm_cpu_args : preparation->arch->cpu_tcg,
         .stable_tsc = accel_tsc_is_stable(NULL),
         .num_cpus = target->num_cpus,
+        .one_thread = preparation->one_thread,
         .memory = target->memory,
         .kernel_args = target->kernel_args,
         .firmware = target->uefi ? &preparation->firmware : NULL,

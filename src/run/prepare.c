@@ -8,8 +8,10 @@
 #include <sys/syscall.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "qemu/process.h"
 #include "run/confinement.h"
+#include "run/qemu-version.h"
 #include "run/scratch.h"
 
 /* Where the agent looks for a shell (agent/command.c), in its order. */
@@ -116,6 +118,23 @@ static int choose_accel(const struct target *target, notice_fn *notice, void *co
     return 0;
 }
 
+/* Whether QEMU has to emulate the CPUs in turn. One that does not tell its version is taken for an old one. */
+static int choose_threads(const struct target *target, struct preparation *preparation, struct error **ret_error) {
+    _cleanup_error_ struct error *error = NULL;
+    struct qemu_version version;
+    int r;
+
+    if (preparation->accel != ACCEL_TCG || target->num_cpus < 2)
+        return 0;
+    r = qemu_version_find(preparation->program, preparation->stop_fd, &version, &error);
+    if (r == -ECANCELED)
+        return error_new(ret_error, ECANCELED, "%s", error_message(error));
+    if (r < 0)
+        log_debug("QEMU's version: %s", error_message(error));
+    preparation->one_thread = r < 0 || !qemu_version_has_safe_threads(&version);
+    return 0;
+}
+
 int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *context,
             struct preparation *ret_preparation, struct error **ret_error) {
     int r = 0;
@@ -144,6 +163,8 @@ int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *c
         r = prepare_mounts(target, notice, context, ret_preparation, ret_error);
     if (r == 0)
         r = choose_accel(target, notice, context, &ret_preparation->accel, ret_error);
+    if (r == 0)
+        r = choose_threads(target, ret_preparation, ret_error);
     if (r == 0)
         confinement_notice(target, ret_preparation, notice, context);
     return r;

@@ -22,7 +22,8 @@ struct preparation {
     const struct arch *arch;
     char *program; /* QEMU's path */
     enum accel accel;
-    int stop_fd; /* readable: the run is cancelled */
+    bool one_thread; /* of struct qemu_config */
+    int stop_fd;     /* readable: the run is cancelled */
 
     char *release; /* of the kernel */
     int kernel_fd; /* what QEMU boots: an unpacked vmlinux, or the file as it is */

@@ -50,6 +50,23 @@ static struct qemu_config emulated(void) {
     };
 }
 
+static void cpus_that_are_emulated_in_turn(void **state) {
+    _cleanup_strv_ struct strv argv = {0};
+    struct qemu_config config = emulated();
+    size_t i = 0;
+
+    config.one_thread = true;
+    qemu_argv(&config, &argv);
+    while (i < argv.count && !str_equal(argv.items[i], "-machine"))
+        i++;
+    assert_true(i + 4 < argv.count);
+    assert_string_equal(argv.items[i + 1], "q35,usb=off,vmport=off");
+    assert_string_equal(argv.items[i + 2], "-accel");
+    assert_string_equal(argv.items[i + 3], "tcg,thread=single");
+    for (i = 0; i < argv.count; i++)
+        assert_null(strstr(argv.items[i], "accel="));
+}
+
 static void an_emulated_machine_without_shares(void **state) {
     static const char *const expected[] = {
         "/usr/bin/qemu-system-x86_64",
@@ -333,6 +350,7 @@ static void architectures_are_found_by_name(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_emulated_machine_without_shares),
+        cmocka_unit_test(cpus_that_are_emulated_in_turn),
         cmocka_unit_test(an_image_by_bios_under_its_overlay),
         cmocka_unit_test(an_image_by_uefi_that_is_written_to),
         cmocka_unit_test(firmware_of_one_file),

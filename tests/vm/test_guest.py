@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the guest sees: design.md's section of that name, looked at by probe.py in the guest."""
+import glob
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -356,3 +358,36 @@ def test_help_and_version_need_nothing_else(run, tmp_path):
     options = {word.rstrip(",").split("[")[0] for word in text.split() if word.startswith("--") and len(word) > 2}
     assert len(options) > 15
     assert [option for option in options if option not in man] == []
+
+
+# Each switch of the statistics changes instructions of the kernel under both CPUs, one of which is busy in user space,
+# the other in the kernel.
+PATCHING = """
+(while :; do :; done) &
+(while :; do read -r uptime < /proc/uptime; done) &
+for i in $(seq 30); do
+    for on in 1 0; do
+        echo $on > /proc/sys/kernel/sched_schedstats
+    done
+done
+kill %1 %2
+nproc
+"""
+
+
+class TestTwoEmulatedProcessors:
+    """What a QEMU before 8.1 does to a kernel that changes its own code, as they all do."""
+
+    @pytest.fixture(scope="class")
+    def result(self, run, project, kernel):
+        return run(["--no-template", "--accel", "tcg", "--num-cpus", "2", "--timeout", "100s", "--artifacts", "kept",
+                    "-k", kernel, PATCHING], cwd=project)
+
+    def test_a_kernel_changes_its_code_while_both_are_busy(self, result):
+        assert (result.status, result.out) == (0, "2\n"), str(result)
+
+    def test_they_have_a_thread_each_where_qemu_has_no_race_between_them(self, result, project):
+        text = subprocess.run(["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, check=True, timeout=60).stdout
+        major, minor = map(int, re.search(rb"version (\d+)\.(\d+)", text).groups())
+        (line,) = glob.glob(f"{project}/kept/*/qemu-command")
+        assert (b"-accel tcg,thread=single" in read_file(line)) == ((major, minor) < (8, 1))
