@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guest/subresult.h"
 #include "run/plan.h"
 #include "run/verdict.h"
 
@@ -36,18 +37,6 @@ struct run_finding {
 };
 
 #define RUN_FINDINGS_MAX 32
-
-/* How one of the command's own tests ended (the key `results`). */
-enum subresult_status { SUBRESULT_PASS, SUBRESULT_FAIL, SUBRESULT_SKIP, SUBRESULT_TODO, SUBRESULT_COUNT };
-
-/* Strings as in struct run_result; any byte but NUL may be in them. */
-struct run_subresult {
-    const char *name; /* with its parents' in front, " / " between them */
-    enum subresult_status status;
-    const char *message; /* why, or "" */
-    const char *output;  /* what else was said of it, or "" */
-    uint64_t nsec;       /* its duration, 0: not known */
-};
 
 /* How a target ended. Strings are owned by whoever made the event, valid during the call of the sink. */
 struct run_result {
