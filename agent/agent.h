@@ -148,6 +148,14 @@ void settle(uint32_t limit_msec);
 /* Has the kernel show its tasks on its console. Blocks until they stand there. */
 void tasks_show(void);
 
+/* fetch.c: files that the host wants once the command has ended. */
+/* Notes what is there now of the files that a FETCH frame asks for. */
+void fetch_note(const struct wire_frame *frame);
+/* Starts to read them. Returns a descriptor that gives the records, at its end no more; -1 with a failure. */
+int fetch_start(const struct wire_frame *frame, struct failure *failure);
+/* Whether a FETCH frame is one to note. */
+bool fetch_is_note(const struct wire_frame *frame);
+
 /* serve.c */
 /* Kills the command that runs, if any. */
 void serve_kill_command(void);

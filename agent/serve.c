@@ -18,16 +18,17 @@
 #include "agent.h"
 
 enum state { STATE_HELLO, STATE_FAILED, STATE_READY, STATE_RUNNING, STATE_EXITED };
-enum source { SOURCE_PORT, SOURCE_SIGNAL, SOURCE_OUT, SOURCE_ERR, SOURCE_IN, N_SOURCES };
+enum source { SOURCE_PORT, SOURCE_SIGNAL, SOURCE_OUT, SOURCE_ERR, SOURCE_IN, SOURCE_FETCH, N_SOURCES };
 
 static enum state state;
 static struct command command = {.in = -1, .out = -1, .err = -1};
 static unsigned char received[WIRE_PAYLOAD_MAX + WIRE_HEADER_SIZE];
 static size_t received_size;
-static pid_t syncing;    /* the child that writes everything back, 0: none */
-static bool sync_wanted; /* asked for again meanwhile */
-static pid_t settling;   /* the child that waits for the system to settle, 0: none */
-static pid_t showing;    /* the child that has the kernel show its tasks, 0: none */
+static pid_t syncing;     /* the child that writes everything back, 0: none */
+static bool sync_wanted;  /* asked for again meanwhile */
+static pid_t settling;    /* the child that waits for the system to settle, 0: none */
+static pid_t showing;     /* the child that has the kernel show its tasks, 0: none */
+static int fetching = -1; /* what the child that reads files for the host gives */
 
 static void send_frame(struct wire_writer *writer) {
     size_t size = wire_end(writer);
@@ -181,6 +182,39 @@ static void on_tasks(void) {
     }
 }
 
+static void on_fetch(const struct wire_frame *frame) {
+    struct failure failure;
+
+    if (fetch_is_note(frame)) {
+        fetch_note(frame);
+        return;
+    }
+    if (fetching >= 0)
+        return;
+    fetching = fetch_start(frame, &failure);
+    if (fetching < 0) {
+        log_line("%s", failure.text);
+        send_empty(WIRE_FETCHED);
+    }
+}
+
+/* Passes on what the child has read. */
+static void pump_fetched(void) {
+    size_t room = queue_room();
+    size_t size = room < WIRE_DATA_MAX ? room : WIRE_DATA_MAX;
+    ssize_t got = size > 0 ? read(fetching, queue_reserve(size), size) : 0;
+
+    if (size == 0 || (got < 0 && errno == EINTR))
+        return;
+    if (got > 0) {
+        queue_commit(WIRE_FETCHED, (size_t)got);
+        return;
+    }
+    (void)close(fetching);
+    fetching = -1;
+    send_empty(WIRE_FETCHED);
+}
+
 /* Every child that has ended: the command, the one that syncs, orphans. */
 static void reap(void) {
     struct rusage usage;
@@ -285,6 +319,9 @@ static bool on_frame(const struct wire_frame *frame) {
     case WIRE_TASKS:
         on_tasks();
         break;
+    case WIRE_FETCH:
+        on_fetch(frame);
+        break;
     case WIRE_POWEROFF:
         power_off();
     default:
@@ -354,6 +391,7 @@ static void fill_poll(int port, int signals, struct pollfd *polls) {
                                        : command.in,
         .events = POLLOUT,
     };
+    polls[SOURCE_FETCH] = (struct pollfd){.fd = queue_room() > 0 ? fetching : -1, .events = POLLIN};
     /* After the command's end a stream that has nothing left to drain is of no interest. */
     if (command.ended && command.out_left == 0)
         polls[SOURCE_OUT].fd = -1;
@@ -387,6 +425,8 @@ _Noreturn void serve(int port, sigset_t *signals) {
             command_pump(&command, true);
         if (polls[SOURCE_IN].revents)
             command_flush_input(&command);
+        if (polls[SOURCE_FETCH].revents)
+            pump_fetched();
         take_frames();
         if (polls[SOURCE_SIGNAL].revents)
             on_signal(signal_fd);

@@ -65,6 +65,10 @@ static void apply_options(const struct options *options, struct config *config) 
             config->targets[i]->run_timeout = options->run_timeout;
         if (options->given[OPTION_FAIL_ON])
             config->targets[i]->fail_on = options->fail_on;
+        if (options->results) {
+            free(config->targets[i]->results);
+            config->targets[i]->results = xstrdup(options->results);
+        }
         config->targets[i]->dump = config->targets[i]->dump || options->dump;
         if (options->given[OPTION_LOST_AFTER])
             config->targets[i]->lost_after = options->lost_after;

@@ -18,7 +18,6 @@
 #define GETOPT_WORD 1
 
 #define FIELD(field) offsetof(struct options, field)
-#define NO_KEY (-1)
 
 /* clang-format off */
 const struct option_row option_rows[OPTION_ID_COUNT] = {
@@ -95,6 +94,9 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_FAIL_ON] = {"fail-on", '\0', "KINDS", OPTION_TYPE_SET, GROUP_EVERY, FIELD(fail_on), NULL, KEY_FAIL_ON,
         "Fail where the guest's kernel reports one of KINDS on its console, such as oops,warn, though the command passes; any "
         "stands for all of them. Whatever the file says."},
+    [OPTION_RESULTS] = {"results", '\0', "KIND", OPTION_TYPE_STRING, GROUP_EVERY, FIELD(results), NULL, KEY_RESULTS,
+        "Tell the results of the command's own tests, and fail where one of them failed: tap reads TAP or KTAP from its standard "
+        "output, junit:PATH the JUnit file that it leaves in the guest. Whatever the file says."},
     [OPTION_DUMP] = {"dump", '\0', NULL, OPTION_TYPE_FLAG, GROUP_EVERY, FIELD(dump), NULL, KEY_DUMP,
         "Keep the guest's memory where it panicked or its time was up, in the directory of --artifacts."},
     [OPTION_LOST_AFTER] = {"lost-after", '\0', "TIME", OPTION_TYPE_DURATION, GROUP_EVERY, FIELD(lost_after), NULL,
@@ -399,7 +401,7 @@ static int parse_words(int argc, char *const argv[], struct options *options, st
     return 0;
 }
 
-static bool is_interactive(const struct options *options) {
+bool options_is_interactive(const struct options *options) {
     return options->words.count == 1 && str_equal(options->words.items[0], "-");
 }
 
@@ -444,7 +446,7 @@ static int check_one_liner(const struct options *options, struct error **ret_err
                          "option '--%s' needs a command to run: add one, or '-' for an interactive shell", what);
     if (options->words.count == 1 && is_blank(options->words.items[0]))
         return error_new(ret_error, EINVAL, "the command is empty: give one, or '-' for an interactive shell");
-    if (is_interactive(options) && options->format != FORMAT_TERMINAL)
+    if (options_is_interactive(options) && options->format != FORMAT_TERMINAL)
         return error_new(ret_error, EINVAL, "an interactive shell ('-') and '--format json' exclude each other");
     return 0;
 }
@@ -454,6 +456,16 @@ static int check_output(const struct options *options, struct error **ret_error)
 
     if (options->quiet && options->verbose)
         return error_new(ret_error, EINVAL, "options '--quiet' and '--verbose' exclude each other");
+    if (options->results && options_is_interactive(options))
+        return error_new(ret_error, EINVAL, "option '--results' is for a command, and an interactive shell is none");
+    if (options->results) {
+        int r = config_check_results(options->results, ret_error);
+
+        if (r < 0) {
+            error_context(ret_error, "option '--results'");
+            return r;
+        }
+    }
     if ((options->quiet || options->verbose) && options->format == FORMAT_JSON)
         return error_new(ret_error, EINVAL,
                          "option '--%s' is about what a person sees, and does not go with '--format json'", shown);
@@ -504,95 +516,4 @@ char *options_again(const struct options *options, int argc, char *const argv[])
             add_word(&line, options->text[i]);
     }
     return buffer_take(&line);
-}
-
-/*
- * Words before `--` are joined by blanks and go to the shell, as do words on both sides of it. Behind `--`, one word
- * goes to the shell, and several are the argument vector.
- */
-static void set_command(const struct options *options, struct target *target) {
-    if (is_interactive(options))
-        target->interactive = true;
-    else if (options->n_words_before == 0 && options->words.count > 1)
-        strv_copy(&target->argv, &options->words);
-    else
-        target->command = strv_join(&options->words, " ");
-}
-
-/* Replaces a string of the target if the option was given. */
-static void replace(char **field, const char *text) {
-    if (text)
-        set_string(field, text);
-}
-
-static void replace_path(char **field, const char *cwd, const char *path) {
-    if (!path)
-        return;
-    free(*field);
-    *field = path_resolve(cwd, path);
-}
-
-static void set_where(const struct options *options, struct target *target) {
-    for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
-        const struct option_row *row = &option_rows[i];
-
-        if (!options->given[i] || row->key == NO_KEY)
-            continue;
-        target->where[row->key] = xasprintf("--%s", row->name);
-    }
-    target->where[KEY_COMMAND] = xstrdup("command line");
-}
-
-int options_to_target(const struct options *options, const char *cwd, struct target **ret_target,
-                      struct error **ret_error) {
-    _cleanup_target_ struct target *target = target_new();
-    const char *file = options->kernel ? options->kernel : options->image;
-    const char *name = path_basename(file);
-
-    target->one_liner = true;
-    set_string(&target->name, str_empty(name) ? file : name);
-    replace(&target->share, cwd);
-    replace_path(&target->kernel, cwd, options->kernel);
-    replace_path(&target->image, cwd, options->image);
-    replace(&target->format, options->image_format);
-    target->uefi = options->uefi;
-    replace_path(&target->bios, cwd, options->bios);
-    target->persist = options->persist;
-    replace_path(&target->rootfs, cwd, options->rootfs);
-    replace_path(&target->modules, cwd, options->modules);
-    replace(&target->kernel_args, options->kargs);
-    replace(&target->kvm_cpu_args, options->kvm_cpu_args);
-    replace(&target->arch, options->arch);
-    if (options->qemu_command && strchr(options->qemu_command, '/'))
-        replace_path(&target->qemu_command, cwd, options->qemu_command);
-    else
-        replace(&target->qemu_command, options->qemu_command);
-
-    if (options->given[OPTION_ROOTFS_MODE])
-        target->rootfs_mode = (enum rootfs_mode)options->rootfs_mode;
-    target->share_choice = (enum share_choice)options->share;
-    target->accel = (enum accel_choice)options->accel;
-    target->boot_timeout = options->boot_timeout;
-    target->timeout = options->timeout;
-    if (options->given[OPTION_KILL_AFTER])
-        target->kill_after = options->kill_after;
-    target->run_timeout = options->run_timeout;
-    target->fail_on = options->fail_on;
-    target->dump = options->dump;
-    target->lost_after = options->lost_after;
-    target->sandbox = !options->no_sandbox;
-    if (options->num_cpus > 0)
-        target->num_cpus = options->num_cpus;
-    if (options->memory) {
-        int r = config_parse_memory(options->memory, &target->memory, ret_error);
-
-        if (r < 0)
-            return r;
-        replace(&target->memory_text, options->memory);
-    }
-    set_command(options, target);
-    set_where(options, target);
-    target_apply_kernel_args(target);
-    *ret_target = TAKE_PTR(target);
-    return 0;
 }

@@ -43,6 +43,7 @@ enum option_id {
     OPTION_KILL_AFTER,
     OPTION_RUN_TIMEOUT,
     OPTION_FAIL_ON,
+    OPTION_RESULTS,
     OPTION_DUMP,
     OPTION_LOST_AFTER,
     OPTION_NO_SANDBOX,
@@ -146,6 +147,7 @@ struct options {
     uint64_t kill_after;   /* the same */
     uint64_t run_timeout;  /* the same */
     unsigned fail_on;      /* the same: the bits of the key fail_on */
+    char *results;         /* for every target, from a file or not */
     bool dump;             /* for every target, from a file or not */
     bool no_sandbox;       /* the same */
     uint64_t lost_after;   /* nanoseconds; the same */
@@ -187,6 +189,12 @@ int options_parse(int argc, char *const argv[], struct options *ret_options, str
  * without what chose among them and without the options of output. Caller frees.
  */
 char *options_again(const struct options *options, int argc, char *const argv[]);
+
+/* The key of an option that is none of a target's. */
+#define NO_KEY (-1)
+
+/* Whether there is no command: an interactive shell is wanted. */
+bool options_is_interactive(const struct options *options);
 
 /* Whether the command line itself describes the target to run. */
 bool options_is_one_liner(const struct options *options);

@@ -77,6 +77,7 @@ static void put_target(struct buffer *out, const struct target *target) {
     put_number(out, target->memory);
     put_number(out, target->timeout);
     put_number(out, target->fail_on);
+    put(out, target->results);
 }
 
 char *shard_list_hash(const struct run_plan *plan) {

@@ -180,6 +180,23 @@ static int check_format(const struct target *target, struct error **ret_error) {
                      shown, known);
 }
 
+int config_check_results(const char *text, struct error **ret_error) {
+    const char *path = str_skip_prefix(text, "junit:");
+
+    if (str_equal(text, "tap") || !str_empty(path))
+        return 0;
+    _cleanup_free_ char *shown = config_quote(text, strlen(text));
+    return error_new(ret_error, EINVAL, "there are no results '%s'; write tap or junit:PATH", shown);
+}
+
+static int check_results(const struct target *target, struct error **ret_error) {
+    int r = target->results ? config_check_results(target->results, ret_error) : 0;
+
+    if (r < 0)
+        error_context(ret_error, "%s", target_where(target, KEY_RESULTS));
+    return r;
+}
+
 static int check_template(const struct target *target, struct error **ret_error) {
     if (!target->persist || target_template_choice(target) != TEMPLATE_ON)
         return 0;
@@ -202,8 +219,8 @@ static int check_share(const struct target *target, struct error **ret_error) {
 
 int target_check_consistency(const struct target *target, struct error **ret_error) {
     static int (*const checks[])(const struct target *, struct error **) = {
-        check_name, check_command,   check_boot,   check_belonging, check_rootfs_mode,
-        check_arch, check_not_empty, check_format, check_share,     check_template,
+        check_name,      check_command, check_boot,  check_belonging, check_rootfs_mode, check_arch,
+        check_not_empty, check_format,  check_share, check_results,   check_template,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {

@@ -73,6 +73,9 @@ int config_parse_duration(const char *text, uint64_t *ret_nsec, struct error **r
  */
 int config_parse_memory(const char *text, uint64_t *ret_bytes, struct error **ret_error) _must_check_;
 
+/* The value of the key `results`: "tap" or "junit:PATH". -EINVAL with what there is. */
+int config_check_results(const char *text, struct error **ret_error) _must_check_;
+
 /* One row per key: the only truth for parsing, the man page and the tests. */
 enum config_type {
     CONFIG_STRING,

@@ -212,6 +212,18 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
                     "list of kinds, such as [\"oops\", \"warn\"]; any stands for all of them. Without it, they are "
                     "shown and change nothing.",
         },
+    [KEY_RESULTS] =
+        {
+            .key = KEY_RESULTS,
+            .name = "results",
+            .type = CONFIG_STRING,
+            .offset = offsetof(struct target, results),
+            .help =
+                "The results of the command's own tests, which are told one by one and fail the target where one of "
+                "them failed: \"tap\" reads TAP or KTAP from its standard output, \"junit:PATH\" the JUnit file that "
+                "it leaves in the guest at PATH, taken from the directory in which it runs. The last part of PATH "
+                "may be a pattern, such as *.xml.",
+        },
     [KEY_DUMP] =
         {
             .key = KEY_DUMP,

@@ -174,6 +174,7 @@ void target_free(struct target *target) {
     free(target->bios);
     strv_deinit(&target->extra_args);
     strv_deinit(&target->env_pass);
+    free(target->results);
     free(target->share);
     free(target);
 }

@@ -13,6 +13,7 @@
 void agent_client_deinit(struct agent_client *client) {
     buffer_deinit(&client->in);
     buffer_deinit(&client->out);
+    buffer_deinit(&client->files);
     free(client->release);
     free(client->failure);
     *client = (struct agent_client){0};
@@ -87,6 +88,8 @@ static unsigned allowed_states(uint32_t type) {
         return 1u << AGENT_READY;
     case WIRE_SYNCED:
         return 1u << AGENT_EXITED;
+    case WIRE_FETCHED:
+        return 1u << AGENT_EXITED | 1u << AGENT_SYNCED;
     case WIRE_PONG:
     case WIRE_SHOWN:
         return alive;
@@ -97,10 +100,21 @@ static unsigned allowed_states(uint32_t type) {
     }
 }
 
+/* The limit is of the files' bytes: with their names and the records' heads it is no more than twice that. */
+static int take_fetched(struct agent_client *client, const struct wire_frame *frame, struct error **ret_error) {
+    if (frame->size > 2 * client->files_limit - client->files.size)
+        return protocol_error(ret_error, "more of a file than it was asked for");
+    buffer_append(&client->files, frame->payload, frame->size);
+    client->fetched = frame->size == 0;
+    return 0;
+}
+
 static int take_frame(struct agent_client *client, const struct wire_frame *frame, struct error **ret_error) {
     struct wire_reader reader;
 
-    if (!(allowed_states(frame->type) & 1u << client->state))
+    bool asked = frame->type != WIRE_FETCHED || (client->files_limit > 0 && !client->fetched);
+
+    if (!asked || !(allowed_states(frame->type) & 1u << client->state))
         return error_new(ret_error, EPROTO, "the agent in the guest sent a frame of type '%s' out of turn",
                          wire_type_name(frame->type));
     client->heard = true;
@@ -131,6 +145,8 @@ static int take_frame(struct agent_client *client, const struct wire_frame *fram
     case WIRE_SHOWN:
         client->shown = true;
         return 0;
+    case WIRE_FETCHED:
+        return take_fetched(client, frame, ret_error);
     case WIRE_PONG:
         client->pongs++;
         return 0;
@@ -285,6 +301,21 @@ void agent_client_clock(struct agent_client *client) {
 
 void agent_client_settle(struct agent_client *client, uint32_t limit_msec) {
     send_small(client, WIRE_SETTLE, NULL, (uint32_t[]){limit_msec}, 1);
+}
+
+int agent_client_fetch(struct agent_client *client, const char *directory, const char *path, uint64_t limit, bool note,
+                       struct error **ret_error) {
+    struct wire_writer writer;
+
+    begin(client, &writer, WIRE_FETCH, WIRE_DATA_MAX);
+    wire_put_u32(&writer, note ? WIRE_FETCH_NOTE : 0);
+    wire_put_u64(&writer, limit);
+    wire_put_string(&writer, directory);
+    wire_put_string(&writer, path);
+    client->files.size = 0;
+    client->files_limit = note ? 0 : limit;
+    client->fetched = note;
+    return end(client, &writer, "the path of the files", ret_error);
 }
 
 void agent_client_tasks(struct agent_client *client) {

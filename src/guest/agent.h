@@ -28,11 +28,14 @@ struct agent_client {
     bool signalled;  /* how the command ended: by a signal, or */
     uint32_t status; /* with this code (or signal) */
     uint64_t user_usec, system_usec, max_rss_kib;
-    uint64_t pings; /* how many have been sent */
-    uint64_t pongs; /* how many have come */
-    bool settled;   /* the guest's system has come up and is quiet */
-    bool shown;     /* its kernel has shown its tasks on the console */
-    bool heard;     /* a frame of any type has come since the caller last cleared it */
+    uint64_t pings;      /* how many have been sent */
+    uint64_t pongs;      /* how many have come */
+    bool settled;        /* the guest's system has come up and is quiet */
+    bool shown;          /* its kernel has shown its tasks on the console */
+    bool fetched;        /* what was asked for by agent_client_fetch() has come to its end */
+    struct buffer files; /* what has come of it (guest/fetch.h) */
+    uint64_t files_limit;
+    bool heard; /* a frame of any type has come since the caller last cleared it */
 
     /* Called for each piece of output, WIRE_STDOUT or WIRE_STDERR. */
     void (*output)(void *context, enum wire_type type, const void *data, size_t size);
@@ -87,6 +90,12 @@ void agent_client_sync(struct agent_client *client);
 /* The host's wall clock of now. */
 void agent_client_clock(struct agent_client *client);
 void agent_client_settle(struct agent_client *client, uint32_t limit_msec);
+/*
+ * Asks for files, as FETCH says; `files` takes what comes. With `note`, nothing does: they are only looked at, so that
+ * those which stay as they are do not come later.
+ */
+int agent_client_fetch(struct agent_client *client, const char *directory, const char *path, uint64_t limit, bool note,
+                       struct error **ret_error) _must_check_;
 /* Asks the kernel for its tasks, on the console: `shown` says that it is done. */
 void agent_client_tasks(struct agent_client *client);
 

@@ -132,7 +132,7 @@ static void set_result(struct report_entry *entry, const struct run_result *resu
     entry->record = (struct buffer){0};
     record_put_event(&entry->record, &event);
     if (record_get(entry->record.data, entry->record.size, &record) == 0 ||
-        !record_to_event(&record, &copy, &entry->result))
+        !record_to_event(&record, &copy, &entry->result, NULL))
         abort(); /* it was written two lines above */
 }
 

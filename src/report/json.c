@@ -296,6 +296,21 @@ static void on_named(struct json_sink *json, const struct event *event, const ch
     write_object(json, object);
 }
 
+static void on_subresult(struct json_sink *json, const struct event *event) {
+    const struct run_subresult *subresult = event->subresult;
+    json_t *object = new_object(json, "subresult", event->target);
+
+    (void)json_object_set_new(object, "name", json_lossy_string(subresult->name));
+    (void)json_object_set_new(object, "status", json_string(subresult_status_name(subresult->status)));
+    if (!str_empty(subresult->message))
+        (void)json_object_set_new(object, "message", json_lossy_string(subresult->message));
+    if (!str_empty(subresult->output))
+        (void)json_object_set_new(object, "output", json_lossy_string(subresult->output));
+    if (subresult->nsec > 0)
+        (void)json_object_set_new(object, "seconds", json_seconds(subresult->nsec));
+    write_object(json, object);
+}
+
 static void on_stage(struct json_sink *json, const struct event *event) {
     json_t *object = new_object(json, "stage", event->target);
 
@@ -333,6 +348,8 @@ static void json_handle(struct sink *sink, const struct event *event) {
         forget_running(json, event->target);
         break;
     case EVENT_SUBRESULT:
+        on_subresult(json, event);
+        break;
     case EVENT_TYPE_COUNT:
         break;
     }

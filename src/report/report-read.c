@@ -170,16 +170,13 @@ static int read_numbers(const json_t *object, struct run_result *result, struct 
 /* The result's strings are moved to the entry's record, as they come from a worker. */
 static void keep_result(struct report_entry *entry, struct run_result *result) {
     const struct event event = {.type = EVENT_FINISHED, .result = result};
-    unsigned counts[SUBRESULT_COUNT];
     struct record record;
     struct event decoded;
 
-    memcpy(counts, result->n_subresults, sizeof(counts));
     record_put_event(&entry->record, &event);
     if (record_get(entry->record.data, entry->record.size, &record) == 0 ||
-        !record_to_event(&record, &decoded, &entry->result))
+        !record_to_event(&record, &decoded, &entry->result, NULL))
         abort(); /* it was made here, and a file has less bytes than a record can hold */
-    memcpy(entry->result.n_subresults, counts, sizeof(counts));
     entry->result.console = entry->console;
     entry->result.output = entry->output;
 }

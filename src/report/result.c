@@ -88,6 +88,21 @@ static void add_unless_empty(json_t *object, const char *key, const char *text) 
         (void)json_object_set_new(object, key, json_lossy_string(text));
 }
 
+/* How many of each status the command's own tests gave; nothing where there were none. */
+static void add_subresults(json_t *object, const struct run_result *result) {
+    json_t *counts = json_object();
+    unsigned n_all = 0;
+
+    for (enum subresult_status status = 0; status < SUBRESULT_COUNT; status++) {
+        (void)json_object_set_new(counts, subresult_status_name(status), json_integer(result->n_subresults[status]));
+        n_all += result->n_subresults[status];
+    }
+    if (n_all > 0)
+        (void)json_object_set_new(object, "subresults", counts);
+    else
+        json_decref(counts);
+}
+
 json_t *json_seconds(uint64_t nsec) {
     uint64_t usec = nsec / 1000;
 
@@ -115,6 +130,7 @@ void result_add_to_json(json_t *object, const struct run_result *result) {
     (void)json_object_set_new(object, "findings", findings_json(result));
     if (result->n_more_findings > 0)
         (void)json_object_set_new(object, "more_findings", json_integer(result->n_more_findings));
+    add_subresults(object, result);
     if (verdict_passed(result->verdict))
         return;
     (void)json_object_set_new(object, "console", json_lossy_string(result->console));

@@ -5,6 +5,7 @@
 
 #include "run/guest-fallback.h"
 #include "run/limits.h"
+#include "run/results.h"
 #include "run/tasks.h"
 
 /* For a command that was killed, and for what it has written to get out, once its time is up. */
@@ -147,6 +148,11 @@ void command_run(struct machine *machine, const struct target *target, const str
                  const struct worker_options *options) {
     _cleanup_error_ struct error *error = NULL;
 
+    machine->results = results_new(machine, target, preparation);
+    if (machine->results && !results_begin(machine->results, limits_deadline(machine, target->timeout))) {
+        limits_end(machine, "the command", target->timeout, "timeout", NULL);
+        return;
+    }
     if (machine->by_qga) {
         run_by_guest_agent(machine, target);
         return;

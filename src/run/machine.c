@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "run/record.h"
+#include "run/results.h"
 
 #define READ_SIZE (256u << 10)
 #define OUTPUT_KEPT (16u << 10)
@@ -101,6 +102,7 @@ void machine_deinit(struct machine *machine) {
     buffer_deinit(&machine->panic_text);
     free(machine->console_kept);
     free(machine->tasks);
+    results_free(machine->results);
     buffer_deinit(&machine->queue);
     buffer_deinit(&machine->input);
     free(machine->reason);
@@ -137,6 +139,8 @@ void machine_emit(struct machine *machine, const struct event *event) {
 void machine_output(struct machine *machine, enum output_stream stream, const void *data, size_t size) {
     append_tail(&machine->output, data, size, COMMAND_KEPT);
     machine_emit(machine, &(struct event){.type = EVENT_OUTPUT, .stream = stream, .data = data, .size = size});
+    if (machine->results && stream == OUTPUT_STDOUT)
+        results_take_output(machine->results, data, size);
 }
 
 void machine_notice(void *machine, const char *line) {

@@ -18,6 +18,8 @@
 /* Output that the supervisor has not taken yet: beyond this the guest is not granted more, and its console waits. */
 #define MACHINE_QUEUE_LIMIT (1u << 20)
 
+struct results;
+
 struct machine {
     int channel;   /* socket to the supervisor */
     int signal_fd; /* SIGTERM, SIGINT, SIGHUP */
@@ -48,6 +50,7 @@ struct machine {
     struct buffer panic_text;  /* of the console, around the panic that stands there */
     char *console_kept;        /* its tail from before the tasks were shown, or NULL */
     char *tasks;               /* what the guest's tasks are at (run/tasks.h), or NULL */
+    struct results *results;   /* of the command's own tests (run/results.h); NULL: none are wanted */
     struct buffer output;      /* the last bytes of what the command wrote, both streams */
     size_t console_past;       /* how much of it is of no interest any more to who looks for a panic */
     struct buffer queue;       /* records for the supervisor */

@@ -18,6 +18,13 @@ struct result_header {
     uint64_t nsec[STAGE_COUNT];
     uint64_t user_usec, system_usec, max_rss_kib;
     uint32_t n_findings, n_more_findings;
+    uint32_t n_subresults[SUBRESULT_COUNT];
+};
+
+struct subresult_header {
+    uint64_t nsec;
+    uint32_t status;
+    uint32_t unused;
 };
 
 static size_t begin(struct buffer *out, uint32_t type) {
@@ -52,6 +59,8 @@ static void put_result(struct buffer *out, const struct run_result *result) {
     };
 
     memcpy(header.nsec, result->nsec, sizeof(header.nsec));
+    for (size_t i = 0; i < SUBRESULT_COUNT; i++)
+        header.n_subresults[i] = result->n_subresults[i];
     buffer_append(out, &header, sizeof(header));
     put_string(out, result->reason);
     put_string(out, result->console);
@@ -68,6 +77,15 @@ static void put_result(struct buffer *out, const struct run_result *result) {
     }
 }
 
+static void put_subresult(struct buffer *out, const struct run_subresult *subresult) {
+    struct subresult_header header = {.nsec = subresult->nsec, .status = subresult->status};
+
+    buffer_append(out, &header, sizeof(header));
+    put_string(out, subresult->name);
+    put_string(out, subresult->message);
+    put_string(out, subresult->output);
+}
+
 void record_put_event(struct buffer *out, const struct event *event) {
     struct event_header header = {
         .nsec = event->nsec, .stage = event->stage, .stream = event->stream, .from_template = event->from_template};
@@ -76,6 +94,8 @@ void record_put_event(struct buffer *out, const struct event *event) {
     buffer_append(out, &header, sizeof(header));
     if (event->type == EVENT_FINISHED)
         put_result(out, event->result);
+    else if (event->type == EVENT_SUBRESULT)
+        put_subresult(out, event->subresult);
     else if (event->type == EVENT_NOTICE)
         put_string(out, event->text);
     else if (event->size > 0)
@@ -160,6 +180,8 @@ static bool get_result(const char *data, size_t size, struct run_result *ret_res
         .n_more_findings = header.n_more_findings,
     };
     memcpy(ret_result->nsec, header.nsec, sizeof(header.nsec));
+    for (size_t i = 0; i < SUBRESULT_COUNT; i++)
+        ret_result->n_subresults[i] = header.n_subresults[i];
     for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
         *strings[i] = get_string(&data, &size);
         if (!*strings[i])
@@ -168,7 +190,23 @@ static bool get_result(const char *data, size_t size, struct run_result *ret_res
     return header.verdict < VERDICT_COUNT && header.stage < STAGE_COUNT && get_findings(&data, &size, ret_result);
 }
 
-bool record_to_event(const struct record *record, struct event *ret_event, struct run_result *result) {
+static bool get_subresult(const char *data, size_t size, struct run_subresult *ret_subresult) {
+    struct subresult_header header;
+
+    if (size < sizeof(header))
+        return false;
+    memcpy(&header, data, sizeof(header));
+    data += sizeof(header);
+    size -= sizeof(header);
+    *ret_subresult = (struct run_subresult){.nsec = header.nsec, .status = (enum subresult_status)header.status};
+    ret_subresult->name = get_string(&data, &size);
+    ret_subresult->message = ret_subresult->name ? get_string(&data, &size) : NULL;
+    ret_subresult->output = ret_subresult->message ? get_string(&data, &size) : NULL;
+    return header.status < SUBRESULT_COUNT && ret_subresult->output;
+}
+
+bool record_to_event(const struct record *record, struct event *ret_event, struct run_result *result,
+                     struct run_subresult *subresult) {
     struct event_header header;
 
     if (record->type >= EVENT_TYPE_COUNT || record->size < sizeof(header))
@@ -184,9 +222,13 @@ bool record_to_event(const struct record *record, struct event *ret_event, struc
         .stream = (enum output_stream)header.stream,
         .from_template = header.from_template != 0,
     };
-    /* Those are the supervisor's own, and no worker's. */
-    if (header.stage >= STAGE_COUNT || ret_event->type == EVENT_RETRY || ret_event->type == EVENT_SUBRESULT)
+    /* A retry is the supervisor's own, and no worker's. */
+    if (header.stage >= STAGE_COUNT || ret_event->type == EVENT_RETRY)
         return false;
+    if (ret_event->type == EVENT_SUBRESULT) {
+        ret_event->subresult = subresult;
+        return subresult && get_subresult(rest, size, subresult);
+    }
     if (ret_event->type == EVENT_FINISHED) {
         ret_event->result = result;
         return get_result(rest, size, result);

@@ -29,9 +29,11 @@ struct record {
 size_t record_get(const char *data, size_t size, struct record *ret_record);
 
 /*
- * Decodes an event record. Strings and data point into the payload; `result` is used for EVENT_FINISHED. False when
+ * Decodes an event record. Strings and data point into the payload; `result` is used for EVENT_FINISHED,
+ * `subresult` for EVENT_SUBRESULT; where that is NULL, none is taken. False when
  * the record is malformed.
  */
-bool record_to_event(const struct record *record, struct event *ret_event, struct run_result *result);
+bool record_to_event(const struct record *record, struct event *ret_event, struct run_result *result,
+                     struct run_subresult *subresult);
 
 #endif

@@ -203,10 +203,11 @@ static void take_records(struct slot *slot) {
 
     while ((used = record_get(slot->in.data + offset, slot->in.size - offset, &record)) > 0) {
         struct run_result result;
+        struct run_subresult subresult;
         struct event event;
 
         offset += used;
-        if (slot->judged || !record_to_event(&record, &event, &result))
+        if (slot->judged || !record_to_event(&record, &event, &result, &subresult))
             continue;
         if (event.type == EVENT_FINISHED) {
             judge(slot, &result, event.nsec);

@@ -25,6 +25,7 @@
 #include "run/limits.h"
 #include "run/machine.h"
 #include "run/prepare.h"
+#include "run/results.h"
 #include "run/tasks.h"
 #include "run/template-run.h"
 
@@ -383,6 +384,8 @@ static void report(struct worker *worker) {
     };
 
     add_findings(&result, &machine->findings);
+    if (machine->results)
+        results_count(machine->results, result.n_subresults);
     worker->durations[machine->stage] += clock_now() - machine->stage_start;
     memcpy(result.nsec, worker->durations, sizeof(result.nsec));
     machine_emit(machine, &(struct event){.type = EVENT_FINISHED, .result = &result});
@@ -416,6 +419,8 @@ void worker_run(const struct target *target, const struct worker_options *option
         command_run(machine, target, &worker.preparation, options);
     }
     judge_findings(machine, target);
+    if (machine->results)
+        results_end(machine->results);
     evidence_keep_memory(machine, target, options->artifacts);
     if (target->persist)
         image_shut_down(machine);

@@ -58,6 +58,10 @@
  *           so long; answered by SETTLED (empty). Before SETUP, of an agent in a system of its own.
  * TASKS     (host) empty: the kernel is to show its tasks on its console, all of them, the running and the blocked
  *           ones (SysRq t, l and w); answered by SHOWN (empty), or FAILED
+ * FETCH     (host) u32 flags (WIRE_FETCH_*), u64 limit in bytes, string directory, string path: the files of that name,
+ *           taken from the directory, are wanted; its last component may be a pattern (fnmatch(3))
+ * FETCHED   bytes of what FETCH asked for, a part of a stream of records; an empty frame ends it. A record is a u32 kind
+ *           (enum wire_fetch), a u32 size and so many bytes.
  * LOG       string: one line for debugging
  */
 /* clang-format on */
@@ -85,6 +89,8 @@ enum wire_type {
     WIRE_CLOCK,
     WIRE_TASKS,
     WIRE_SHOWN,
+    WIRE_FETCH,
+    WIRE_FETCHED,
     WIRE_TYPE_END,
 };
 
@@ -109,6 +115,15 @@ enum wire_mount {
 #define WIRE_EXEC_LOGIN 4u    /* with SHELL and no argument: an interactive shell */
 #define WIRE_EXEC_INHERIT 16u /* the environment is the agent's own; the list's strings replace or add to it */
 #define WIRE_EXEC_STDIN 8u    /* without TERMINAL: standard input is a pipe, fed by STDIN frames */
+
+/* Nothing is sent now: what is there is noted, and left out later unless it has changed until then. */
+#define WIRE_FETCH_NOTE 1u
+
+enum wire_fetch {
+    WIRE_FETCH_NAME = 1, /* a file begins: its path */
+    WIRE_FETCH_DATA,     /* what follows of its content; at most WIRE_DATA_MAX */
+    WIRE_FETCH_ERROR,    /* why not all of it came: one line, and the last record */
+};
 
 enum wire_exit {
     WIRE_EXIT_CODE,

@@ -212,7 +212,7 @@ static void each_frame_has_its_place_and_no_other(void **state) {
         [WIRE_PONG] = H | R | E | Y | F,
         [WIRE_SHOWN] = H | R | E | Y | F,
         [WIRE_LOG] = S | H | R | E | Y | F,
-        /* The rest is the host's to send. */
+        /* The rest is the host's to send; FETCHED comes where it was asked for alone. */
     };
 
     for (enum agent_state from = AGENT_SILENT; from <= AGENT_FAILED; from++) {
@@ -238,6 +238,38 @@ static void each_frame_has_its_place_and_no_other(void **state) {
             assert_non_null(strstr(error_message(error), wire_type_name(type)));
         }
     }
+}
+
+static void files_come_once_they_are_asked_for(void **state) {
+    _cleanup_(agent_client_deinit) struct agent_client client = {0};
+    _cleanup_buffer_ struct buffer bytes = {0};
+    _cleanup_error_ struct error *error = NULL;
+
+    put_way_to(&bytes, AGENT_SYNCED);
+    feed(&client, &bytes);
+    assert_int_equal(agent_client_fetch(&client, "/d", "*.xml", 8, true, &error), 0);
+    bytes.size = 0;
+    put_empty(&bytes, WIRE_FETCHED); /* there is no answer to a note */
+    assert_int_equal(agent_client_feed(&client, bytes.data, bytes.size, &error), -EPROTO);
+    error_free(error);
+    error = NULL;
+
+    agent_client_deinit(&client);
+    bytes.size = 0;
+    put_way_to(&bytes, AGENT_SYNCED);
+    feed(&client, &bytes);
+    assert_int_equal(agent_client_fetch(&client, "/d", "*.xml", 8, false, &error), 0);
+    assert_false(client.fetched);
+    bytes.size = 0;
+    put_data(&bytes, WIRE_FETCHED, "0123456789", 10);
+    put_data(&bytes, WIRE_FETCHED, "abcdef", 6);
+    feed(&client, &bytes);
+    assert_int_equal(client.files.size, 16);
+    assert_false(client.fetched);
+    bytes.size = 0;
+    put_data(&bytes, WIRE_FETCHED, "x", 1);
+    assert_int_equal(agent_client_feed(&client, bytes.data, bytes.size, &error), -EPROTO);
+    assert_non_null(strstr(error_message(error), "more of a file than it was asked for"));
 }
 
 static void bytes_that_are_no_frame_are_refused(void **state) {
@@ -566,6 +598,7 @@ int main(void) {
         cmocka_unit_test(a_whole_conversation_goes_through),
         cmocka_unit_test(frames_may_be_cut_at_any_byte),
         cmocka_unit_test(each_frame_has_its_place_and_no_other),
+        cmocka_unit_test(files_come_once_they_are_asked_for),
         cmocka_unit_test(bytes_that_are_no_frame_are_refused),
         cmocka_unit_test(another_version_of_the_protocol_is_refused_with_both_numbers),
         cmocka_unit_test(a_hello_cut_short_or_with_more_is_malformed),

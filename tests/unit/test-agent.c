@@ -728,6 +728,113 @@ static void test_sync_is_answered_after_the_end(void **state) {
     host_stop(&host);
 }
 
+static void host_fetch(struct host *host, uint32_t flags, uint64_t limit, const char *directory, const char *path) {
+    unsigned char frame[8192];
+    struct wire_writer writer;
+
+    wire_begin(&writer, frame, sizeof(frame), WIRE_FETCH);
+    wire_put_u32(&writer, flags);
+    wire_put_u64(&writer, limit);
+    wire_put_string(&writer, directory);
+    wire_put_string(&writer, path);
+    host_send(host, &writer);
+}
+
+/* What FETCHED frames bring, as text: "name:content;" for each file, "!why" for an error. */
+static const char *host_fetched(struct host *host) {
+    static unsigned char stream[1u << 20];
+    static char text[1u << 20];
+    size_t size = 0;
+    char *end = text;
+
+    for (;;) {
+        struct wire_frame frame = host_expect(host, WIRE_FETCHED);
+
+        if (frame.size == 0)
+            break;
+        assert_true(frame.size <= WIRE_DATA_MAX && size + frame.size < sizeof(stream));
+        memcpy(stream + size, frame.payload, frame.size);
+        size += frame.size;
+    }
+    *end = '\0';
+    for (size_t at = 0; at < size;) {
+        uint32_t kind, length;
+
+        assert_true(size - at >= 8);
+        memcpy(&kind, stream + at, sizeof(kind));
+        memcpy(&length, stream + at + 4, sizeof(length));
+        assert_true(length <= size - at - 8);
+        end += sprintf(end, "%s%.*s%s", kind == WIRE_FETCH_ERROR ? "!" : "", (int)length, (char *)stream + at + 8,
+                       kind == WIRE_FETCH_NAME   ? ":"
+                       : kind == WIRE_FETCH_DATA ? ";"
+                                                 : "");
+        at += 8 + length;
+    }
+    return text;
+}
+
+static void make_file(const char *directory, const char *name, const char *content) {
+    char path[256];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(content, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_files_of_the_command_are_given_and_older_ones_are_not(void **state) {
+    static struct result result;
+    char directory[] = "/tmp/vmtest-unit.XXXXXX";
+    char script[1024];
+    char expected[1024];
+    struct host host;
+
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    make_file(directory, "old.xml", "old");
+    make_file(directory, "again.xml", "before");
+    host_begin(&host);
+    host_fetch(&host, WIRE_FETCH_NOTE, 0, directory, "*.xml");
+    (void)snprintf(
+        script, sizeof(script),
+        "cd %s && echo new > new.xml && echo after > again.xml && echo > other && mkfifo fifo && mkdir sub && "
+        "echo x > sub/.hidden.xml && echo y > sub/y.xml",
+        directory);
+    host_shell(&host, 0, LOTS, script);
+    host_collect(&host, false, &result);
+    assert_int_equal(result.code, 0);
+
+    host_fetch(&host, 0, 1000, directory, "*.xml");
+    assert_string_equal(host_fetched(&host), "again.xml:after\n;new.xml:new\n;");
+    host_fetch(&host, 0, 1000, directory, "old.xml");
+    (void)snprintf(expected, sizeof(expected), "!%s/old.xml: is from before the command, which has not written to it",
+                   directory);
+    assert_string_equal(host_fetched(&host), expected);
+    host_fetch(&host, 0, 1000, "/", directory);
+    (void)snprintf(expected, sizeof(expected), "!/tmp/%s: is no regular file", directory + strlen("/tmp/"));
+    assert_string_equal(host_fetched(&host), expected);
+    host_fetch(&host, 0, 1000, directory, "fifo");
+    (void)snprintf(expected, sizeof(expected), "!%s/fifo: is no regular file", directory);
+    assert_string_equal(host_fetched(&host), expected);
+    host_fetch(&host, 0, 1000, directory, "sub/*.xml");
+    assert_string_equal(host_fetched(&host), "y.xml:y\n;");
+    host_fetch(&host, 0, 9, directory, "*.xml");
+    assert_string_equal(host_fetched(&host), "again.xml:after\n;new.xml:!new.xml: there is too much of it");
+    host_fetch(&host, 0, 1000, directory, "*.tap");
+    (void)snprintf(expected, sizeof(expected), "!%s/*.tap: there is no such file", directory);
+    assert_string_equal(host_fetched(&host), expected);
+    host_fetch(&host, 0, 1000, directory, "none/*.xml");
+    (void)snprintf(expected, sizeof(expected), "!%s/none: No such file or directory", directory);
+    assert_string_equal(host_fetched(&host), expected);
+    /* A malformed one gets its end as well. */
+    host_send_raw(&host, WIRE_FETCH, "\0\0\0\0", 4);
+    assert_string_equal(host_fetched(&host), "");
+    (void)snprintf(script, sizeof(script), "rm -rf %s", directory);
+    assert_int_equal(system(script), 0); /* NOLINT(cert-env33-c): a directory of ours */
+    host_stop(&host);
+}
+
 static void test_tasks_are_answered_while_the_command_runs(void **state) {
     static const char *const argv[] = {"cat", NULL};
     static struct result result;
@@ -951,6 +1058,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_terminal_input_can_end, end_agent),
         cmocka_unit_test_teardown(test_terminal_output_outlives_the_command, end_agent),
         cmocka_unit_test_teardown(test_sync_is_answered_after_the_end, end_agent),
+        cmocka_unit_test_teardown(test_files_of_the_command_are_given_and_older_ones_are_not, end_agent),
         cmocka_unit_test_teardown(test_tasks_are_answered_while_the_command_runs, end_agent),
         cmocka_unit_test_teardown(test_environment_can_be_inherited, end_agent),
         cmocka_unit_test_teardown(test_settling_is_bounded_and_answered, end_agent),

@@ -28,7 +28,18 @@ static const struct run_result sample_result = {
     .user_usec = 5,
     .system_usec = UINT64_C(1) << 40,
     .max_rss_kib = 7,
+    .n_subresults = {40, 2, 1, 3},
 };
+
+static const struct run_subresult sample_subresult = {
+    .name = "net / a",
+    .status = SUBRESULT_TODO,
+    .message = "later\377",
+    .output = "said\n",
+    .nsec = UINT64_C(1) << 50,
+};
+
+static struct run_subresult subresult; /* what records are decoded to */
 
 static size_t get(const struct buffer *buffer, struct record *ret_record) {
     return record_get(buffer->data, buffer->size, ret_record);
@@ -42,6 +53,7 @@ static void every_event_comes_back(void **state) {
         {.type = EVENT_OUTPUT, .nsec = 4, .stage = STAGE_COMMAND, .stream = OUTPUT_STDERR, .data = "\377", .size = 1},
         {.type = EVENT_OUTPUT, .nsec = 5, .stage = STAGE_COMMAND, .stream = OUTPUT_STDOUT, .data = "", .size = 0},
         {.type = EVENT_NOTICE, .nsec = UINT64_MAX, .stage = STAGE_PREPARE, .text = "emulating"},
+        {.type = EVENT_SUBRESULT, .nsec = 6, .stage = STAGE_COMMAND, .subresult = &sample_subresult},
         {.type = EVENT_FINISHED, .nsec = 7, .stage = STAGE_COMMAND, .result = &sample_result},
     };
     _cleanup_buffer_ struct buffer buffer = {0};
@@ -55,7 +67,7 @@ static void every_event_comes_back(void **state) {
         size_t used = get(&buffer, &record);
 
         assert_true(used > 0);
-        assert_true(record_to_event(&record, &event, &result));
+        assert_true(record_to_event(&record, &event, &result, &subresult));
         assert_int_equal(event.type, events[i].type);
         assert_true(event.nsec == events[i].nsec);
         assert_int_equal(event.stage, events[i].stage);
@@ -79,7 +91,7 @@ static void a_result_comes_back_whole(void **state) {
 
     record_put_event(&buffer, &(struct event){.type = EVENT_FINISHED, .result = &sample_result});
     assert_int_equal(get(&buffer, &record), buffer.size);
-    assert_true(record_to_event(&record, &event, &result));
+    assert_true(record_to_event(&record, &event, &result, &subresult));
     assert_ptr_equal(event.result, &result);
     assert_int_equal(result.verdict, VERDICT_SIGNAL);
     assert_int_equal(result.detail, 11);
@@ -99,8 +111,35 @@ static void a_result_comes_back_whole(void **state) {
     assert_string_equal(result.console, sample_result.console);
     assert_string_equal(result.accel, sample_result.accel);
     assert_string_equal(result.kernel_release, sample_result.kernel_release);
+    assert_memory_equal(result.n_subresults, sample_result.n_subresults, sizeof(result.n_subresults));
     assert_memory_equal(result.nsec, sample_result.nsec, sizeof(result.nsec));
     assert_true(result.user_usec == 5 && result.system_usec == UINT64_C(1) << 40 && result.max_rss_kib == 7);
+}
+
+static void a_subresult_comes_back_whole(void **state) {
+    static const struct run_subresult bare = {.name = "", .status = SUBRESULT_PASS};
+    _cleanup_buffer_ struct buffer buffer = {0};
+    struct record record;
+    struct event event;
+    struct run_result result;
+
+    record_put_event(&buffer, &(struct event){.type = EVENT_SUBRESULT, .subresult = &sample_subresult});
+    assert_int_equal(get(&buffer, &record), buffer.size);
+    assert_true(record_to_event(&record, &event, &result, &subresult));
+    assert_ptr_equal(event.subresult, &subresult);
+    assert_string_equal(subresult.name, sample_subresult.name);
+    assert_int_equal(subresult.status, SUBRESULT_TODO);
+    assert_string_equal(subresult.message, sample_subresult.message);
+    assert_string_equal(subresult.output, sample_subresult.output);
+    assert_true(subresult.nsec == sample_subresult.nsec);
+    assert_false(record_to_event(&record, &event, &result, NULL));
+
+    buffer.size = 0;
+    record_put_event(&buffer, &(struct event){.type = EVENT_SUBRESULT, .subresult = &bare});
+    assert_true(get(&buffer, &record) > 0);
+    assert_true(record_to_event(&record, &event, &result, &subresult));
+    assert_string_equal(subresult.message, "");
+    assert_string_equal(subresult.output, "");
 }
 
 static void negative_details_survive(void **state) {
@@ -114,7 +153,7 @@ static void negative_details_survive(void **state) {
     given.reason = NULL;
     record_put_event(&buffer, &(struct event){.type = EVENT_FINISHED, .result = &given});
     assert_true(get(&buffer, &record) > 0);
-    assert_true(record_to_event(&record, &event, &result));
+    assert_true(record_to_event(&record, &event, &result, &subresult));
     assert_int_equal(result.detail, -1);
     assert_string_equal(result.reason, "");
 }
@@ -148,7 +187,7 @@ static void input_comes_back(void **state) {
     /* Input is no event. */
     struct event event;
     struct run_result result;
-    assert_false(record_to_event(&record, &event, &result));
+    assert_false(record_to_event(&record, &event, &result, &subresult));
 }
 
 static void a_record_cut_at_any_byte_is_not_complete(void **state) {
@@ -186,7 +225,7 @@ static void a_payload_cut_at_any_byte_is_malformed(void **state) {
             struct run_result result;
 
             memcpy(copy, record.payload, cut);
-            assert_false(record_to_event(&part, &event, &result));
+            assert_false(record_to_event(&part, &event, &result, &subresult));
         }
     }
 }
@@ -212,21 +251,20 @@ static void values_outside_their_tables_are_malformed(void **state) {
         record_put_event(&buffer, &(struct event){.type = EVENT_FINISHED, .result = &sample_result});
         memcpy(buffer.data + 8 + cases[i].offset, &cases[i].value, sizeof(cases[i].value));
         assert_true(get(&buffer, &record) > 0);
-        assert_int_equal(record_to_event(&record, &event, &result), cases[i].good);
+        assert_int_equal(record_to_event(&record, &event, &result, &subresult), cases[i].good);
     }
 }
 
 static void unknown_types_are_no_events(void **state) {
     static const char payload[64];
-    static const uint32_t types[] = {EVENT_TYPE_COUNT, EVENT_RETRY,   EVENT_SUBRESULT, 99,
-                                     RECORD_STDIN,     RECORD_WINDOW, UINT32_MAX};
+    static const uint32_t types[] = {EVENT_TYPE_COUNT, EVENT_RETRY, 99, RECORD_STDIN, RECORD_WINDOW, UINT32_MAX};
 
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
         const struct record record = {.type = types[i], .payload = payload, .size = sizeof(payload)};
         struct event event;
         struct run_result result;
 
-        assert_false(record_to_event(&record, &event, &result));
+        assert_false(record_to_event(&record, &event, &result, &subresult));
     }
 }
 
@@ -234,6 +272,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_comes_back),
         cmocka_unit_test(a_result_comes_back_whole),
+        cmocka_unit_test(a_subresult_comes_back_whole),
         cmocka_unit_test(negative_details_survive),
         cmocka_unit_test(input_comes_back),
         cmocka_unit_test(a_record_cut_at_any_byte_is_not_complete),

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files that the command leaves behind, for the host. A file that lay there before and has not been written since is of
+ * an earlier run: what matches is noted before the command starts, by what no clock tells.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define FILES_MAX 1024u
+
+/* A file as it was. */
+struct noted {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified, changed;
+};
+
+/* What a FETCH frame asks for. */
+struct request {
+    uint32_t flags;
+    uint64_t limit;
+    char parent[2 * PATH_SIZE]; /* where the files lie */
+    char name[PATH_SIZE];       /* what they are called, or a pattern */
+};
+
+static struct noted noted[FILES_MAX];
+static size_t n_noted;
+
+/* The names that match, in one directory. */
+static char names[FILES_MAX][NAME_MAX + 1];
+static size_t n_names;
+
+static bool get_request(const struct wire_frame *frame, struct request *request) {
+    static char directory[PATH_SIZE];
+    static char path[PATH_SIZE];
+    struct wire_reader reader;
+    const char *slash;
+
+    wire_reader_init(&reader, frame);
+    request->flags = wire_get_u32(&reader);
+    request->limit = wire_get_u64(&reader);
+    wire_get_string(&reader, directory, sizeof(directory));
+    wire_get_string(&reader, path, sizeof(path));
+    if (!wire_reader_done(&reader))
+        return false;
+    slash = strrchr(path, '/');
+    (void)strcpy(request->name, slash ? slash + 1 : path);
+    if (!slash)
+        (void)strcpy(request->parent, directory[0] ? directory : ".");
+    else if (path[0] == '/')
+        (void)snprintf(request->parent, sizeof(request->parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    else
+        (void)snprintf(request->parent, sizeof(request->parent), "%s/%.*s", directory[0] ? directory : ".",
+                       (int)(slash - path), path);
+    return true;
+}
+
+bool fetch_is_note(const struct wire_frame *frame) {
+    struct wire_reader reader;
+
+    wire_reader_init(&reader, frame);
+    return wire_get_u32(&reader) & WIRE_FETCH_NOTE;
+}
+
+static bool is_pattern(const char *name) {
+    return strpbrk(name, "*?[") != NULL;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(a, b);
+}
+
+/* Fills `names`. Returns the directory, or -1 with errno. */
+static int list(const struct request *request) {
+    int parent = open(request->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory;
+    const struct dirent *entry;
+
+    n_names = 0;
+    if (parent < 0)
+        return -1;
+    if (!is_pattern(request->name)) {
+        if (strlen(request->name) > NAME_MAX) {
+            (void)close(parent);
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        (void)strcpy(names[n_names++], request->name);
+        return parent;
+    }
+    directory = fdopendir(dup(parent));
+    while (directory && n_names < FILES_MAX && (entry = readdir(directory)) != NULL) {
+        if (fnmatch(request->name, entry->d_name, FNM_PERIOD) == 0)
+            (void)strcpy(names[n_names++], entry->d_name);
+    }
+    if (directory)
+        (void)closedir(directory);
+    qsort(names, n_names, sizeof(names[0]), compare_names);
+    return parent;
+}
+
+static struct noted note_of(const struct stat *status) {
+    return (struct noted){
+        .device = status->st_dev,
+        .inode = status->st_ino,
+        .size = status->st_size,
+        .modified = status->st_mtim,
+        .changed = status->st_ctim,
+    };
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b) {
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool is_noted(const struct stat *status) {
+    for (size_t i = 0; i < n_noted; i++) {
+        const struct noted *old = &noted[i];
+
+        if (old->device == status->st_dev && old->inode == status->st_ino && old->size == status->st_size &&
+            same_time(&old->modified, &status->st_mtim) && same_time(&old->changed, &status->st_ctim))
+            return true;
+    }
+    return false;
+}
+
+void fetch_note(const struct wire_frame *frame) {
+    static struct request request;
+    struct stat status;
+    int parent;
+
+    n_noted = 0;
+    if (!get_request(frame, &request))
+        return;
+    parent = list(&request);
+    for (size_t i = 0; parent >= 0 && i < n_names; i++) {
+        if (fstatat(parent, names[i], &status, 0) == 0 && S_ISREG(status.st_mode))
+            noted[n_noted++] = note_of(&status);
+    }
+    if (parent >= 0)
+        (void)close(parent);
+}
+
+static void write_all(int fd, const void *data, size_t size) {
+    const char *bytes = data;
+
+    while (size > 0) {
+        ssize_t written = write(fd, bytes, size);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            _exit(1);
+        bytes += written;
+        size -= (size_t)written;
+    }
+}
+
+static void put(int out, uint32_t kind, const void *data, size_t size) {
+    unsigned char head[WIRE_HEADER_SIZE];
+
+    /* As the head of a frame, with the two numbers the other way round. */
+    wire_put_header(head, (uint32_t)size, kind);
+    write_all(out, head, sizeof(head));
+    write_all(out, data, size);
+}
+
+static _Noreturn void give_up(int out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static _Noreturn void give_up(int out, const char *format, ...) {
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    put(out, WIRE_FETCH_ERROR, text, strlen(text));
+    _exit(0);
+}
+
+/* One file. Returns how much of the limit is left. */
+static uint64_t send_file(int out, const char *name, int fd, uint64_t limit) {
+    static char data[WIRE_DATA_MAX];
+    ssize_t got;
+
+    put(out, WIRE_FETCH_NAME, name, strlen(name));
+    while ((got = read(fd, data, sizeof(data))) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            give_up(out, "%s: %s", name, strerror(errno));
+        if ((uint64_t)got > limit)
+            give_up(out, "%s: there is too much of it", name);
+        limit -= (uint64_t)got;
+        put(out, WIRE_FETCH_DATA, data, (size_t)got);
+    }
+    return limit;
+}
+
+static _Noreturn void send_files(int out, const struct request *request) {
+    uint64_t limit = request->limit;
+    int parent = list(request);
+    size_t n_sent = 0;
+    size_t n_old = 0;
+
+    if (parent < 0)
+        give_up(out, "%s: %s", request->parent, strerror(errno));
+    for (size_t i = 0; i < n_names; i++) {
+        struct stat status;
+        /* What is no file, such as a FIFO that nobody writes to, must not be waited for. */
+        int fd = openat(parent, names[i], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+        if (fd < 0 || fstat(fd, &status) < 0)
+            give_up(out, "%s/%s: %s", request->parent, names[i], strerror(errno));
+        if (!S_ISREG(status.st_mode))
+            give_up(out, "%s/%s: is no regular file", request->parent, names[i]);
+        if (is_noted(&status)) {
+            n_old++;
+        } else {
+            limit = send_file(out, names[i], fd, limit);
+            n_sent++;
+        }
+        (void)close(fd);
+    }
+    if (n_sent == 0)
+        give_up(out,
+                n_old > 0 ? "%s/%s: is from before the command, which has not written to it"
+                          : "%s/%s: there is no such file",
+                request->parent, request->name);
+    _exit(0);
+}
+
+int fetch_start(const struct wire_frame *frame, struct failure *failure) {
+    static struct request request;
+    int fds[2];
+    pid_t child;
+
+    if (!get_request(frame, &request))
+        return fail(failure, "a malformed request for files");
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return fail(failure, "a pipe: %s", strerror(errno));
+    child = fork();
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)close(fds[0]);
+        send_files(fds[1], &request);
+    }
+    (void)close(fds[1]);
+    if (child > 0)
+        return fds[0];
+    (void)close(fds[0]);
+    return fail(failure, "a process that reads files: %s", strerror(errno));
+}
