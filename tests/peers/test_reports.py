@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports: valid whatever the guests wrote, and of one mind with the exit status and the summary."""
+import html
 import json
 import os
 import re
@@ -253,7 +254,7 @@ def reports(bench):
     return read_junit(read["j.xml"]), read_tap(read["t.tap"].decode()), read["m.md"].decode()
 
 
-FILES = {"junit": "j.xml", "tap": "t.tap", "markdown": "m.md", "json": "r.json"}
+FILES = {"junit": "j.xml", "tap": "t.tap", "markdown": "m.md", "json": "r.json", "html": "r.html"}
 REPORTS = [word for kind, file in FILES.items() for word in ("--report", f"{kind}={file}")]
 
 
@@ -267,6 +268,11 @@ def markdown_says(text):
             for name, verdict in re.findall(r"^\| (.+?) \| \S+ ([a-z]+) \|", text.decode(), re.MULTILINE)}
 
 
+def html_says(text):
+    return {html.unescape(name): verdict for verdict, name in re.findall(
+        r'<details class="target" data-verdict="([a-z]+)".*?<h3><bdi>(.*?)</bdi></h3>', text.decode(), re.DOTALL)}
+
+
 # The verdicts that each report gives.
 SAYS = {
     "junit": lambda text: {suite.get("name"): suite.find("properties/property[@name='verdict']").get("value")
@@ -274,6 +280,7 @@ SAYS = {
     "tap": lambda text: {point.description: point.diagnostics["verdict"] for point in read_tap(text.decode())[0]},
     "markdown": markdown_says,
     "json": json_says,
+    "html": html_says,
 }
 
 
