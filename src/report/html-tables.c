@@ -8,6 +8,8 @@
 
 /* More columns than this are made rows if there are fewer rows. */
 #define COLUMNS_MAX 8
+/* So many targets have those that did not pass in a list in front. */
+#define LARGE 20
 
 /* Entry numbers of one table. */
 struct group {
@@ -200,11 +202,10 @@ static void add_matrix(struct buffer *out, const struct report *report, const st
     free(cells);
 }
 
-static void add_list(struct buffer *out, const struct report *report, const struct group *group) {
-    const struct report_entry *first = &report->entries[group->items[0]];
-    const char *axis = first->n_axes > 0 ? first->axes[0].name : NULL;
-
-    begin_table(out, "list", axis ? axis : "Targets");
+/* `axis` names the only one of all of them; NULL: they have none, or it is not shown. */
+static void add_list(struct buffer *out, const struct report *report, const struct group *group, const char *axis,
+                     const char *caption) {
+    begin_table(out, "list", caption);
     buffer_append_string(out, "<thead><tr><th scope=\"col\">target</th>");
     if (axis)
         add_heading(out, "col", axis);
@@ -229,10 +230,21 @@ static void add_list(struct buffer *out, const struct report *report, const stru
     buffer_append_string(out, "</tbody>\n</table></div>\n");
 }
 
+/* In a large table few of them are not easily seen. */
+static void add_not_passed(struct buffer *out, const struct report *report, struct group *group) {
+    group->count = 0;
+    for (size_t i = 0; i < report->n_entries; i++)
+        if (!verdict_passed(report->entries[i].result.verdict))
+            group->items[group->count++] = i;
+    if (report->n_entries >= LARGE && group->count > 0 && group->count <= report->n_entries / 2)
+        add_list(out, report, group, NULL, "Did not pass");
+}
+
 void html_tables(struct buffer *out, const struct report *report) {
     bool *done = xcalloc(report->n_entries + 1, sizeof(*done));
     struct group group = {.items = xcalloc(report->n_entries + 1, sizeof(*group.items))};
 
+    add_not_passed(out, report, &group);
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct report_entry *first = &report->entries[i];
 
@@ -248,7 +260,8 @@ void html_tables(struct buffer *out, const struct report *report) {
         if (first->n_axes > 1)
             add_matrix(out, report, &group);
         else
-            add_list(out, report, &group);
+            add_list(out, report, &group, first->n_axes > 0 ? first->axes[0].name : NULL,
+                     first->n_axes > 0 ? first->axes[0].name : "Targets");
     }
     free(group.items);
     free(done);

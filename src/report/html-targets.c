@@ -160,7 +160,8 @@ static void add_subresult_table(struct buffer *out, const struct report_entry *e
     if (count == 0)
         return;
     buffer_printf(out,
-                  "<details class=\"subresults\"%s><summary>%zu %s</summary>\n<div class=\"scroll\"><table>"
+                  "<details class=\"subresults\"%s><summary>%zu %s</summary>\n<div class=\"scroll\" role=\"region\" "
+                  "tabindex=\"0\" aria-label=\"Sub-results\"><table>"
                   "<thead><tr><th scope=\"col\">status</th><th scope=\"col\">test</th><th scope=\"col\">time</th>"
                   "<th scope=\"col\">message</th></tr></thead>\n<tbody>\n",
                   failed ? " open" : "", count, failed ? "failed" : "others");

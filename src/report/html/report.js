@@ -20,6 +20,7 @@
     links.get(link.getAttribute("href").slice(1))?.push(link);
   const canHighlight = typeof Highlight === "function" && CSS.highlights;
   let wanted = "";
+  let unfolded = [];
 
   const textOf = (target) => (target.text ??= target.element.textContent.toLowerCase());
 
@@ -45,8 +46,20 @@
     CSS.highlights.set("found", new Highlight(...ranges));
   }
 
+  /* What is found in a target lies in one of its folded parts more often than not. */
+  function unfold(target) {
+    if (!wanted || !target.visible || !target.element.open) return;
+    for (const part of target.element.querySelectorAll("details:not([open])"))
+      if (part.textContent.toLowerCase().includes(wanted)) {
+        part.open = true;
+        unfolded.push(part);
+      }
+  }
+
   function update() {
     wanted = query.value.trim().toLowerCase();
+    for (const part of unfolded) part.open = false;
+    unfolded = [];
     const only = boxes.filter((box) => box.checked).map((box) => box.value);
     let count = 0;
     for (const target of targets) {
@@ -57,15 +70,9 @@
       for (const link of links.get(target.id)) link.classList.toggle("dim", !target.visible);
       count += target.visible;
     }
+    targets.forEach(unfold);
     shown.value = `${count} of ${targets.length} shown`;
     highlight();
-  }
-
-  /* What was found in a target lies in one of its folded parts more often than not. */
-  function unfold(target) {
-    if (!wanted) return;
-    for (const part of target.element.querySelectorAll("details"))
-      if (part.textContent.toLowerCase().includes(wanted)) part.open = true;
   }
 
   function step(by) {
@@ -126,7 +133,7 @@
   for (const box of boxes) box.addEventListener("change", update);
   for (const target of targets)
     target.element.addEventListener("toggle", () => {
-      if (target.element.open) unfold(target);
+      unfold(target);
       highlight();
     });
   window.addEventListener("hashchange", follow);
