@@ -26,7 +26,7 @@ static void add_value(struct buffer *out, const char *name, const char *value) {
 
 /* What scrolls by itself has to take the focus, and what takes it a name. */
 static void add_pre(struct buffer *out, const char *label, const char *text) {
-    buffer_printf(out, "<pre tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n", label);
+    buffer_printf(out, "<pre tabindex=\"0\" role=\"group\" aria-label=\"%s\">\n", label);
     html_lines(out, text);
     buffer_append_string(out, "</pre>\n");
 }
@@ -160,7 +160,7 @@ static void add_subresult_table(struct buffer *out, const struct report_entry *e
     if (count == 0)
         return;
     buffer_printf(out,
-                  "<details class=\"subresults\"%s><summary>%zu %s</summary>\n<div class=\"scroll\" role=\"region\" "
+                  "<details class=\"subresults\"%s><summary>%zu %s</summary>\n<div class=\"scroll\" role=\"group\" "
                   "tabindex=\"0\" aria-label=\"Sub-results\"><table>"
                   "<thead><tr><th scope=\"col\">status</th><th scope=\"col\">test</th><th scope=\"col\">time</th>"
                   "<th scope=\"col\">message</th></tr></thead>\n<tbody>\n",

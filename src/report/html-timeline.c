@@ -10,8 +10,9 @@
 #define NSEC_PER_SEC 1000000000ULL
 #define LANE_HEIGHT 26
 #define TICKS_MAX 8
-/* What is narrower than this part of the run has no room for its name. */
-#define LABEL_MIN_PERCENT 2.0
+/* Below these parts of the run's length a bar has no room for its target's name, or for a mark either. */
+#define NAME_MIN_PERCENT 6.0
+#define MARK_MIN_PERCENT 1.0
 
 static double percent(uint64_t part, uint64_t whole) {
     return whole > 0 ? 100 * (double)part / (double)whole : 0;
@@ -93,11 +94,14 @@ static void add_bar(struct buffer *out, const struct report *report, size_t inde
                   "<rect class=\"e-%s\" y=\"%d\" width=\"100%%\" height=\"4\"/>"
                   "<rect class=\"edge\" width=\"1\" height=\"%d\"/>",
                   verdict, LANE_HEIGHT - 4, LANE_HEIGHT);
-    if (width >= LABEL_MIN_PERCENT) {
-        buffer_printf(out, "<text x=\"5\" y=\"15\">%s ", html_mark(entry->result.verdict));
+    if (width >= MARK_MIN_PERCENT)
+        buffer_printf(out, "<text x=\"3\" y=\"15\">%s", html_mark(entry->result.verdict));
+    if (width >= NAME_MIN_PERCENT) {
+        buffer_append_string(out, " ");
         html_line(out, entry->name);
-        buffer_append_string(out, "</text>");
     }
+    if (width >= MARK_MIN_PERCENT)
+        buffer_append_string(out, "</text>");
     buffer_append_string(out, "</svg></a>\n");
 }
 

@@ -9,8 +9,6 @@
 #include "report/html.h"
 #include "report/html/html-assets.h"
 
-#define NSEC_PER_SEC 1000000000
-
 static const char *const marks[VERDICT_COUNT] = {
     [VERDICT_PASS] = "✓",  [VERDICT_FAIL] = "✗",    [VERDICT_SIGNAL] = "✗", [VERDICT_TIMEOUT] = "◔",
     [VERDICT_PANIC] = "‼", [VERDICT_LOST] = "?",    [VERDICT_ERROR] = "!",  [VERDICT_CANCELLED] = "■",
@@ -84,8 +82,24 @@ void html_verdict(struct buffer *out, enum verdict verdict) {
                   name);
 }
 
+/* What is said of the whole run. */
+struct outcome {
+    const char *words, *mark, *class, *icon;
+};
+
+/* A run of no targets, such as an empty shard's, exits with 0 and has shown nothing. */
+static const struct outcome *find_outcome(const struct report *report) {
+    static const struct outcome not_passed = {"not passed", "✗", "fail", "c62828"};
+    static const struct outcome nothing = {"nothing ran", "–", "skipped", "757575"};
+    static const struct outcome passed = {"passed", "✓", "pass", "2e7d32"};
+
+    if (report->summary.n_not_passed > 0)
+        return &not_passed;
+    return report->n_entries == 0 ? &nothing : &passed;
+}
+
 /* The colour of the icon tells passed from not passed in a row of tabs. */
-static void add_head(struct buffer *out, const struct report *report, const char *word) {
+static void add_head(struct buffer *out, const struct outcome *outcome) {
     buffer_printf(out,
                   "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
@@ -97,8 +111,7 @@ static void add_head(struct buffer *out, const struct report *report, const char
                   "<link rel=\"icon\" href=\"data:image/svg+xml,%%3Csvg xmlns='http://www.w3.org/2000/svg' "
                   "viewBox='0 0 8 8'%%3E%%3Ccircle cx='4' cy='4' r='4' fill='%%23%s'/%%3E%%3C/svg%%3E\">\n"
                   "<style>%s</style>\n</head>\n",
-                  html_style_hash, html_script_hash, report->summary.n_not_passed ? "✗" : "✓", word,
-                  report->summary.n_not_passed ? "c62828" : "2e7d32", html_style);
+                  html_style_hash, html_script_hash, outcome->mark, outcome->words, outcome->icon, html_style);
 }
 
 static void add_fact(struct buffer *out, const char *name, const char *text) {
@@ -174,19 +187,19 @@ static void add_sections(struct buffer *out, const struct report *report) {
 }
 
 void report_write_html(const struct report *report, struct buffer *out) {
-    const char *word = report->summary.n_not_passed ? "not passed" : "passed";
+    const struct outcome *outcome = find_outcome(report);
     _cleanup_free_ char *summary = report_summary_line(report);
 
-    add_head(out, report, word);
+    add_head(out, outcome);
     buffer_printf(out,
                   "<body>\n<a class=\"skip\" href=\"#%s\">Skip to the targets</a>\n<header>\n"
                   "<h1>vmtest: <span class=\"v v-%s\">%s</span></h1>\n<p>%s.</p>\n",
-                  report->n_entries > 0 ? "h-targets" : "main", word[0] == 'n' ? "fail" : "pass", word, summary);
+                  report->n_entries > 0 ? "h-targets" : "main", outcome->class, outcome->words, summary);
     add_facts(out, report);
     buffer_append_string(out, "</header>\n<main id=\"main\">\n");
     if (report->n_entries > 0)
         add_sections(out, report);
     else
-        buffer_append_string(out, "<p class=\"nothing\">Nothing ran: there were no targets.</p>\n");
+        buffer_append_string(out, "<p class=\"nothing\">There were no targets to run.</p>\n");
     buffer_printf(out, "</main>\n<script>%s</script>\n</body>\n</html>\n", html_script);
 }
