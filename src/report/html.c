@@ -41,25 +41,38 @@ static size_t direction_length(const char *text) {
     return c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9 ? 3 : 0;
 }
 
+static const char *entity_of(char c) {
+    switch (c) {
+    case '&':
+        return "&#38;";
+    case '<':
+        return "&#60;";
+    case '>':
+        return "&#62;";
+    case '"':
+        return "&#34;";
+    case '\'':
+        return "&#39;";
+    default:
+        return NULL;
+    }
+}
+
 /* `text` is valid. */
 static void add_escaped(struct buffer *out, const char *text) {
     while (*text) {
         size_t plain = strcspn(text, "&<>\"'\xd8\xe2");
-        size_t skip = 1;
+        const char *entity = entity_of(text[plain]);
+        size_t direction = entity ? 0 : direction_length(text + plain);
 
         buffer_append(out, text, plain);
         text += plain;
-        if (*text == '\0')
-            return;
-        if (strchr("&<>\"'", *text)) {
-            buffer_printf(out, "&#%d;", *text);
-        } else if ((skip = direction_length(text)) > 0) {
-            buffer_append_string(out, UTF8_REPLACEMENT);
-        } else {
-            skip = 1;
-            buffer_append(out, text, 1);
+        if (entity || direction > 0) {
+            buffer_append_string(out, entity ? entity : UTF8_REPLACEMENT);
+            text += entity ? 1 : direction;
+        } else if (*text) {
+            buffer_append(out, text++, 1); /* the first byte of another character */
         }
-        text += skip;
     }
 }
 
