@@ -20,7 +20,9 @@ const char *html_mark(enum verdict verdict) {
 }
 
 double html_seconds(uint64_t nsec) {
-    return (double)(nsec / 1000000) / 1000;
+    uint64_t msec = nsec / 1000000;
+
+    return (double)msec / 1000;
 }
 
 uint64_t html_duration(const struct report_entry *entry) {

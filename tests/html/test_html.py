@@ -288,7 +288,11 @@ def test_text_stands_out_in_both_schemes(make, browser, scheme):
 
 @pytest.mark.parametrize("width", [320, 390, 800, 1600])
 def test_no_window_scrolls_sideways(make, browser, width):
-    long = run.target("n" * 300 + " " + "word " * 60, "fail", output="o" * 3000, again="a" * 500)
+    message = {"name": "s" * 300, "status": "fail", "message": "m" * 300, "output": "", "nsec": 0}
+    long = run.target("n" * 300 + " " + "word " * 60, "error", output="o" * 3000, again="a" * 500, artifacts="d" * 300,
+                      axes=[("x" * 300, "v" * 300), ("kernel", "k" * 300)], subresults=[message],
+                      result={"reason": "r" * 300, "findings": [{"kind": "k" * 200, "title": "t" * 300, "text": "f" * 300}]},
+                      attempts=[{"verdict": "error", "reason": "b" * 300, "start_nsec": 0, "end_nsec": 1}])
     browser.open(make(run.report([*run.twelve()["targets"], long])), width=width)
     assert browser.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Search, filters and keys. All of the report is in the document; this only hides and shows. */
 "use strict";
 (() => {
