@@ -126,7 +126,7 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
     [OPTION_ARTIFACTS] = {"artifacts", '\0', "DIR", OPTION_TYPE_PATH, GROUP_OUTPUT, FIELD(artifacts), NULL, NO_KEY,
         "Keep the console, the output and what else explains a verdict in DIR, in a directory for each target."},
     [OPTION_REPORT] = {"report", '\0', "KIND=FILE", OPTION_TYPE_LIST, GROUP_OUTPUT, FIELD(reports), NULL, NO_KEY,
-        "Write a report to FILE: junit, tap, json or markdown. github needs no FILE: it annotates a run of GitHub "
+        "Write a report to FILE: junit, tap, json, markdown or html. github needs no FILE: it annotates a run of GitHub "
         "Actions. May be given several times."},
     [OPTION_QUIET] = {"quiet", '\0', NULL, OPTION_TYPE_FLAG, GROUP_OUTPUT, FIELD(quiet), NULL, NO_KEY,
         "Show only the targets that do not pass, and the summary."},

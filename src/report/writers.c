@@ -7,8 +7,8 @@
 #include "base/file.h"
 
 static const struct report_writer writers[] = {
-    {"junit", true, report_write_junit},       {"tap", true, report_write_tap}, {"json", true, report_write_json},
-    {"markdown", true, report_write_markdown}, {"github", false, NULL},
+    {"junit", true, report_write_junit},       {"tap", true, report_write_tap},   {"json", true, report_write_json},
+    {"markdown", true, report_write_markdown}, {"html", true, report_write_html}, {"github", false, NULL},
 };
 
 /* "junit=FILE, tap=FILE ... or github". Caller frees. */

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports: valid whatever the guests wrote, and of one mind with the exit status and the summary."""
+import base64
+import hashlib
+import html
+import html.parser
 import json
 import os
 import re
@@ -185,6 +189,80 @@ def test_markdown_fits_into_a_step_summary_and_says_what_does_not(sample, seed, 
         assert rows + left_out(r"([0-9]+) more targets are left out here\.") == n_targets
 
 
+class Page(html.parser.HTMLParser):
+    """A document whose elements are all closed where they have to be; what is found in it."""
+
+    VOID = ("meta", "link", "input")
+    # Where SVG closes an element in its own tag, HTML's parser says so.
+    TAGS = set("""html head meta title link style body a header h1 h2 h3 h4 p dl div dt dd main section table caption thead tbody tr
+        th td bdi span small svg rect text g ul ol li details summary pre b label input fieldset legend output kbd script"""
+               .split())
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.targets, self.raw, self.policy, self.ids, self.links = [], [], {}, "", [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_decl(self, decl):
+        assert decl == "DOCTYPE html"
+
+    def handle_comment(self, data):
+        raise AssertionError(f"a comment: {data}")
+
+    def handle_starttag(self, tag, attributes):
+        assert tag in self.TAGS or (tag == "title" and "svg" in self.open), tag
+        names = dict(attributes)
+        assert len(names) == len(attributes)
+        assert not any(name.startswith("on") or name in ("style", "src", "autofocus") for name in names), names
+        assert names.get("href", "#").startswith("#") or (tag == "link" and names["href"].startswith("data:")), names
+        if "href" in names and tag == "a":
+            self.links.append(names["href"][1:])
+        if "id" in names:
+            self.ids.append(names["id"])
+        if tag == "details" and names["class"] == "target":
+            self.targets.append(names)
+            assert "details" not in self.open
+        if names.get("http-equiv") == "Content-Security-Policy":
+            self.policy = names["content"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        assert tag == "rect"
+        self.handle_starttag(tag, attributes)
+        self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("style", "script"):
+            self.raw.setdefault(self.open[-1], []).append(data)
+        else:
+            assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]", data)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_html_is_whole_and_shows_no_markup_of_the_guests(sample, seed):
+    text, (n_targets, n_not_passed, *_) = sample("html", seed, 100)
+    page = Page(text.decode())
+    assert len(page.targets) == n_targets
+    assert sum("data-not-passed" in target for target in page.targets) == n_not_passed
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.links) <= set(page.ids)
+    assert {f"t{number}" for number in range(n_targets)} <= set(page.links)
+
+
+def test_html_allows_the_style_and_script_that_are_in_it_and_nothing_else(sample):
+    page = Page(sample("html", 1)[0].decode())
+    def hash_of(tag):
+        return base64.b64encode(hashlib.sha256("".join(page.raw[tag]).encode()).digest()).decode()
+    assert page.policy == (f"default-src 'none'; img-src data:; style-src 'sha256-{hash_of('style')}'; "
+                           f"script-src 'sha256-{hash_of('script')}'; base-uri 'none'; form-action 'none'")
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_github_takes_no_command_of_the_guests(sample, seed):
     text, (n_targets, *_) = sample("github", seed)
@@ -253,7 +331,7 @@ def reports(bench):
     return read_junit(read["j.xml"]), read_tap(read["t.tap"].decode()), read["m.md"].decode()
 
 
-FILES = {"junit": "j.xml", "tap": "t.tap", "markdown": "m.md", "json": "r.json"}
+FILES = {"junit": "j.xml", "tap": "t.tap", "markdown": "m.md", "json": "r.json", "html": "r.html"}
 REPORTS = [word for kind, file in FILES.items() for word in ("--report", f"{kind}={file}")]
 
 
@@ -267,6 +345,11 @@ def markdown_says(text):
             for name, verdict in re.findall(r"^\| (.+?) \| \S+ ([a-z]+) \|", text.decode(), re.MULTILINE)}
 
 
+def html_says(text):
+    return {html.unescape(name): verdict for verdict, name in re.findall(
+        r'<details class="target" data-verdict="([a-z]+)".*?<h3><bdi>(.*?)</bdi></h3>', text.decode(), re.DOTALL)}
+
+
 # The verdicts that each report gives.
 SAYS = {
     "junit": lambda text: {suite.get("name"): suite.find("properties/property[@name='verdict']").get("value")
@@ -274,6 +357,7 @@ SAYS = {
     "tap": lambda text: {point.description: point.diagnostics["verdict"] for point in read_tap(text.decode())[0]},
     "markdown": markdown_says,
     "json": json_says,
+    "html": html_says,
 }
 
 
