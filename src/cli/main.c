@@ -2,12 +2,12 @@
 /* vmtest's main(): the command line to targets, targets to the supervisor, its result to an exit status. */
 #include <fcntl.h>
 #include <locale.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "cli/cache.h"
 #include "cli/help.h"
@@ -127,8 +127,7 @@ static int run(const struct options *options, const struct shard *shard, const s
     }
     if (history)
         sinks.items[sinks.n_items++] = sink_history_new(history, plan);
-    /* Every worker begins as a copy of this process: what reading the configuration has left free is not copied too. */
-    (void)malloc_trim(0);
+    heap_settle(); /* every worker begins as a copy of this process */
     int status = supervisor_run(supervisor, plan, sinks.items, sinks.n_items);
     if (supervisor_output_error(supervisor) != 0)
         (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",
