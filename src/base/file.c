@@ -151,7 +151,7 @@ int fd_copy_sparse(int from, int to) {
 }
 
 int fd_from_memory(const char *name, const void *data, size_t size, int *ret_fd, struct error **ret_error) {
-    _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC);
+    _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int r;
 
     if (fd < 0)

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "cli/cache.h"
 #include "cli/help.h"
@@ -120,6 +121,7 @@ static int run(const struct options *options, const struct shard *shard, const s
     }
     if (history)
         sinks.items[sinks.n_items++] = sink_history_new(history, plan);
+    heap_settle(); /* every worker begins as a copy of this process */
     int status = supervisor_run(supervisor, plan, sinks.items, sinks.n_items);
     if (supervisor_output_error(supervisor) != 0)
         (void)fprintf(stderr, "vmtest: the output could not be written: %s\n",

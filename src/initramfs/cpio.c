@@ -104,7 +104,7 @@ static int write_archive(struct archive *writer, int fd, const struct member *in
 
 int initramfs_build(const void *agent, size_t agent_size, const struct module_file *modules, size_t count,
                     int *ret_memfd, struct error **ret_error) {
-    _cleanup_close_ int fd = memfd_create("vmtest-initramfs", MFD_CLOEXEC);
+    _cleanup_close_ int fd = memfd_create("vmtest-initramfs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     _cleanup_(free_writer) struct archive *writer = archive_write_new();
     struct member init = {.path = "init", .mode = S_IFREG | 0755, .data = agent, .size = agent_size};
     if (fd < 0)

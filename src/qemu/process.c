@@ -87,7 +87,10 @@ static int redirect_standard_streams(int output_fd) {
     return 0;
 }
 
-/* Runs in the child, between fork and exec: only what is safe there. Returns only on failure. */
+/*
+ * Runs in the child, between vfork and exec, in the parent's memory: it changes nothing there but its own variables.
+ * Returns only on failure.
+ */
 static struct exec_failure exec_qemu(const struct qemu_process_request *request, int output_fd, pid_t parent) {
     struct rlimit no_core = {0};
     char *const empty[] = {NULL};
@@ -123,6 +126,23 @@ static struct exec_failure exec_qemu(const struct qemu_process_request *request,
     return (struct exec_failure){STEP_EXEC, errno};
 }
 
+/*
+ * A worker is the copy of a supervisor that knows thousands of targets: for an exec none of that is copied once more.
+ * The function is one of its own, since what it returns to must not have changed meanwhile.
+ */
+__attribute__((noinline)) static pid_t start_child(const struct qemu_process_request *request, int output_fd,
+                                                   int result_fd) {
+    pid_t parent = getpid();
+    pid_t pid = vfork();
+
+    if (pid == 0) {
+        struct exec_failure failure = exec_qemu(request, output_fd, parent);
+        (void)!write(result_fd, &failure, sizeof(failure));
+        _exit(127);
+    }
+    return pid;
+}
+
 /* Waits until the child has executed QEMU (the pipe closes) or could not (a failure comes). */
 static int read_exec_result(int fd, const char *program, struct error **ret_error) {
     struct exec_failure failure = {STEP_EXEC, 0};
@@ -144,7 +164,6 @@ int qemu_process_start(const struct qemu_process_request *request, struct qemu_p
     const char *program = request->argv->items[0];
     int output[2];
     int result[2];
-    pid_t parent = getpid();
 
     if (pipe2(output, O_CLOEXEC) < 0)
         return error_errno(ret_error, errno, "pipe");
@@ -155,14 +174,9 @@ int qemu_process_start(const struct qemu_process_request *request, struct qemu_p
     _cleanup_close_ int result_read = result[0];
     _cleanup_close_ int result_write = result[1];
 
-    pid_t pid = fork();
+    pid_t pid = start_child(request, output_write, result_write);
     if (pid < 0)
         return error_errno(ret_error, errno, "cannot start a process for QEMU");
-    if (pid == 0) {
-        struct exec_failure failure = exec_qemu(request, output_write, parent);
-        (void)!write(result_write, &failure, sizeof(failure));
-        _exit(127);
-    }
 
     struct qemu_process process = {.pid = pid, .output_fd = -1};
     process.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -164,7 +164,10 @@ static void add_subresult_table(struct buffer *out, const struct report_entry *e
                   "tabindex=\"0\" aria-label=\"Sub-results\"><table>"
                   "<thead><tr><th scope=\"col\">status</th><th scope=\"col\">test</th><th scope=\"col\">time</th>"
                   "<th scope=\"col\">message</th></tr></thead>\n<tbody>\n",
-                  failed ? " open" : "", count, failed ? "failed" : "others");
+                  failed ? " open" : "", count,
+                  failed       ? "failed"
+                  : count == 1 ? "other"
+                               : "others");
     for (size_t i = 0; i < entry->n_subresults; i++)
         if ((entry->subresults[i].status == SUBRESULT_FAIL) == failed)
             add_subresult(out, &entry->subresults[i]);

@@ -9,7 +9,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "initramfs/cpio.h"
+#include "initramfs/index.h"
 #include "initramfs/kernel.h"
+#include "run/kernel-shelf.h"
 #include "run/prepare.h"
 
 extern const char agent_blob[];
@@ -100,6 +102,19 @@ static int choose_kernel_file(const struct kernel *kernel, const char *cache, in
     return *ret_fd >= 0 ? 0 : open_kernel(kernel->path, ret_fd, ret_error);
 }
 
+/* What libkmod reads, which tells the modules' dependencies. */
+static void note_index(const struct modules *modules, struct strv *inputs) {
+    static const char *const names[] = {"modules.dep.bin", "modules.softdep", "modules.builtin.bin",
+                                        "modules.alias.bin", "modules.symbols.bin"};
+    const char *directory = modules->index ? modules->index : modules->directory;
+
+    for (size_t i = 0; directory && i < ARRAY_SIZE(names); i++) {
+        _cleanup_free_ char *path = xasprintf("%s/%s", directory, names[i]);
+
+        kernel_shelf_note(inputs, path);
+    }
+}
+
 static int build_initramfs(const struct target *target, const struct kernel *kernel, struct preparation *preparation,
                            struct error **ret_error) {
     bool overlay = target->rootfs_mode == ROOTFS_OVERLAY || preparation->modules.index;
@@ -107,7 +122,10 @@ static int build_initramfs(const struct target *target, const struct kernel *ker
     size_t n_files = 0;
     int r;
 
+    note_index(&preparation->modules, &preparation->inputs);
     r = modules_closure(kernel, &preparation->modules, overlay, NULL, NULL, &files, &n_files, ret_error);
+    for (size_t i = 0; r == 0 && i < n_files; i++)
+        kernel_shelf_note(&preparation->inputs, files[i].path);
     if (r == 0)
         r = initramfs_build(agent_blob, (size_t)(agent_blob_end - agent_blob), files, n_files, &preparation->initrd_fd,
                             ret_error);
@@ -115,12 +133,15 @@ static int build_initramfs(const struct target *target, const struct kernel *ker
     return r;
 }
 
-int prepare_kernel(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
-                   struct error **ret_error) {
+int prepare_kernel(const struct target *target, const struct kernel_shelf *shelf, notice_fn *notice, void *context,
+                   struct preparation *preparation, struct error **ret_error) {
     _cleanup_kernel_ struct kernel *kernel = NULL;
     _cleanup_free_ char *cache = path_cache_directory();
     int r;
 
+    if (kernel_shelf_take(shelf, target, cache, preparation))
+        return 0;
+    kernel_shelf_note(&preparation->inputs, target->kernel);
     r = kernel_open(target->kernel, &kernel, ret_error);
     if (r < 0) {
         error_context(ret_error, "%s", target_where(target, KEY_KERNEL));

@@ -27,6 +27,9 @@ void preparation_deinit(struct preparation *preparation) {
     preparation->kernel_fd = fd_close(preparation->kernel_fd);
     preparation->initrd_fd = fd_close(preparation->initrd_fd);
     modules_deinit(&preparation->modules);
+    free(preparation->kernel_digest);
+    free(preparation->initrd_digest);
+    strv_deinit(&preparation->inputs);
     image_deinit(&preparation->image);
     firmware_deinit(&preparation->firmware);
     preparation->overlay_fd = fd_close(preparation->overlay_fd);
@@ -135,8 +138,8 @@ static int choose_threads(const struct target *target, struct preparation *prepa
     return 0;
 }
 
-int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *context,
-            struct preparation *ret_preparation, struct error **ret_error) {
+int prepare(const struct target *target, int stop_fd, const struct kernel_shelf *shelf, notice_fn *notice,
+            void *context, struct preparation *ret_preparation, struct error **ret_error) {
     int r = 0;
 
     *ret_preparation = PREPARATION_EMPTY;
@@ -157,7 +160,7 @@ int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *c
         r = qemu_find_program(target->qemu_command, ret_preparation->arch->qemu, target_where(target, KEY_QEMU_COMMAND),
                               &ret_preparation->program, ret_error);
     if (r == 0)
-        r = target->kernel ? prepare_kernel(target, notice, context, ret_preparation, ret_error)
+        r = target->kernel ? prepare_kernel(target, shelf, notice, context, ret_preparation, ret_error)
                            : prepare_image(target, ret_preparation, ret_error);
     if (r == 0)
         r = prepare_mounts(target, notice, context, ret_preparation, ret_error);

@@ -18,6 +18,8 @@
 /* Is told one line for the user. */
 typedef void notice_fn(void *context, const char *line);
 
+struct kernel_shelf;
+
 struct preparation {
     const struct arch *arch;
     char *program; /* QEMU's path */
@@ -29,6 +31,10 @@ struct preparation {
     int kernel_fd; /* what QEMU boots: an unpacked vmlinux, or the file as it is */
     int initrd_fd;
     struct modules modules;
+    char *kernel_digest; /* of kernel_fd and initrd_fd, where they are known (template/digest.h), or NULL */
+    char *initrd_digest;
+    struct strv inputs; /* the files that these were made of, each with its state before (run/kernel-shelf.h) */
+    bool kernel_taken;  /* from the shelf */
 
     struct image image;
     int overlay_fd; /* takes what the guest writes, or -1 */
@@ -48,11 +54,12 @@ struct preparation {
 };
 
 /*
- * Fills *ret_preparation, to be released with preparation_deinit() in any case. Errors name the key or option;
- * -ECANCELED when `stop_fd` has become readable, which is left to the caller to read.
+ * Fills *ret_preparation, with a kernel from `shelf` (run/kernel-shelf.h, or NULL) if one is there; to be released with
+ * preparation_deinit() in any case. Errors name the key or option; -ECANCELED when `stop_fd` has become readable, which
+ * is left to the caller to read.
  */
-int prepare(const struct target *target, int stop_fd, notice_fn *notice, void *context,
-            struct preparation *ret_preparation, struct error **ret_error) _must_check_;
+int prepare(const struct target *target, int stop_fd, const struct kernel_shelf *shelf, notice_fn *notice,
+            void *context, struct preparation *ret_preparation, struct error **ret_error) _must_check_;
 #define PREPARATION_EMPTY                                                                                              \
     ((struct preparation){                                                                                             \
         .stop_fd = -1, .kernel_fd = -1, .initrd_fd = -1, .overlay_fd = -1, .persist_fd = -1, .vars_fd = -1})
@@ -62,8 +69,8 @@ void preparation_deinit(struct preparation *preparation);
 #define _cleanup_preparation_ _cleanup_(preparation_deinit)
 
 /* The parts of prepare(), in its order; each in a file of its own. */
-int prepare_kernel(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
-                   struct error **ret_error) _must_check_;
+int prepare_kernel(const struct target *target, const struct kernel_shelf *shelf, notice_fn *notice, void *context,
+                   struct preparation *preparation, struct error **ret_error) _must_check_;
 int prepare_image(const struct target *target, struct preparation *preparation, struct error **ret_error) _must_check_;
 int prepare_mounts(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
                    struct error **ret_error) _must_check_;

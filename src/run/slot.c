@@ -72,16 +72,18 @@ static void judge_as(struct slot *slot, enum verdict verdict, int detail, const 
     judge(slot, &result, clock_now() - slot->supervisor->plan->start);
 }
 
-/* Our ends to the other workers: with a copy in this one's hands, they would not see that we are gone. */
+/* Our ends to the workers: with a copy in this one's hands, the others would not see that we are gone. */
 static int *channels_of_others(const struct slot *slot, size_t *ret_count) {
     const struct supervisor *supervisor = slot->supervisor;
-    int *channels = xcalloc(supervisor->plan->n_slots, sizeof(*channels));
+    int *channels = xcalloc(supervisor->plan->n_slots + 1, sizeof(*channels));
 
     *ret_count = 0;
     for (unsigned i = 0; i < supervisor->plan->n_slots; i++) {
         if (supervisor->slots[i].channel >= 0)
             channels[(*ret_count)++] = supervisor->slots[i].channel;
     }
+    if (supervisor->shelf->read_fd >= 0)
+        channels[(*ret_count)++] = supervisor->shelf->read_fd;
     return channels;
 }
 
@@ -97,6 +99,7 @@ static void start_worker(struct slot *slot) {
         .terminal = supervisor->options.input_fd >= 0 && isatty(supervisor->options.input_fd),
         .not_yours = others,
         .n_not_yours = n_others,
+        .shelf = supervisor->shelf,
         .crowded = supervisor->plan->crowded,
     };
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "run/kernel-shelf.h"
 #include "run/schedule.h"
 #include "run/supervisor.h"
 
@@ -46,9 +47,10 @@ struct supervisor {
 
     const struct run_plan *plan;
     struct schedule *schedule;
-    struct slot *slots;       /* as many as the plan has */
-    struct pollfd *polls;     /* the signals', the input's, and one for each slot */
-    const struct job *failed; /* of a plan that stops there: the first that did not pass */
+    struct kernel_shelf *shelf; /* what workers have prepared for those behind them */
+    struct slot *slots;         /* as many as the plan has */
+    struct pollfd *polls;       /* the signals', the input's, and one for each slot */
+    const struct job *failed;   /* of a plan that stops there: the first that did not pass */
     bool seed_told;
     enum verdict last_verdict; /* of the job that ended last, which counts where it is the only one */
     int last_detail;

@@ -22,7 +22,7 @@
 #define SAME_SIGNAL (NSEC_PER_SEC / 4)
 
 /* Where in the polls what is. */
-enum { POLL_SIGNAL, POLL_INPUT, POLL_SLOTS };
+enum { POLL_SIGNAL, POLL_INPUT, POLL_SHELF, POLL_SLOTS };
 
 void supervisor_restore_terminal(struct supervisor *supervisor) {
     if (supervisor->raw)
@@ -128,9 +128,11 @@ static void free_slots(struct supervisor *supervisor) {
     free(supervisor->slots);
     free(supervisor->polls);
     schedule_free(supervisor->schedule);
+    kernel_shelf_free(supervisor->shelf);
     supervisor->slots = NULL;
     supervisor->polls = NULL;
     supervisor->schedule = NULL;
+    supervisor->shelf = NULL;
 }
 
 void supervisor_free(struct supervisor *supervisor) {
@@ -253,6 +255,7 @@ static void serve(struct supervisor *supervisor) {
 
     polls[POLL_SIGNAL] = (struct pollfd){.fd = supervisor->signal_fd, .events = POLLIN};
     polls[POLL_INPUT] = (struct pollfd){.fd = want_input ? supervisor->options.input_fd : -1, .events = POLLIN};
+    polls[POLL_SHELF] = (struct pollfd){.fd = supervisor->shelf->read_fd, .events = POLLIN};
     for (unsigned i = 0; i < n_slots(supervisor); i++) {
         const struct slot *slot = &supervisor->slots[i];
 
@@ -267,6 +270,8 @@ static void serve(struct supervisor *supervisor) {
         supervisor_on_signal(supervisor);
     if (polls[POLL_INPUT].revents)
         read_input(supervisor, interactive);
+    if (polls[POLL_SHELF].revents)
+        kernel_shelf_receive(supervisor->shelf);
     for (unsigned i = 0; i < n_slots(supervisor); i++) {
         const struct job *job = supervisor->slots[i].job;
 
@@ -307,6 +312,7 @@ static int exit_status(const struct supervisor *supervisor) {
 static void make_slots(struct supervisor *supervisor, const struct run_plan *plan) {
     supervisor->plan = plan;
     supervisor->schedule = schedule_new(plan);
+    supervisor->shelf = kernel_shelf_new();
     supervisor->slots = xcalloc(plan->n_slots, sizeof(*supervisor->slots));
     supervisor->polls = xcalloc(POLL_SLOTS + plan->n_slots, sizeof(*supervisor->polls));
     for (unsigned i = 0; i < plan->n_slots; i++)

@@ -27,6 +27,15 @@ static const char *keep(struct found *found, char *text) {
     return text;
 }
 
+/* The digest of a file of the preparation, which keeps it for all that ask for it. */
+static int find_prepared(int fd, char **digest, const char **ret, struct error **ret_error) {
+    int r = *digest ? 0 : digest_fd(fd, digest, ret_error);
+
+    if (r == 0)
+        *ret = *digest;
+    return r;
+}
+
 static int find_digest(struct found *found, int fd, const char **ret, struct error **ret_error) {
     char *digest = NULL;
     int r = digest_fd(fd, &digest, ret_error);
@@ -138,7 +147,7 @@ static int find_firmware(struct found *found, const struct preparation *preparat
     return find_digest(found, preparation->vars_fd, &found->inputs.firmware_vars, ret_error);
 }
 
-static int find_all(struct found *found, const struct target *target, const struct preparation *preparation,
+static int find_all(struct found *found, const struct target *target, struct preparation *preparation,
                     struct error **ret_error) {
     struct template_inputs *inputs = &found->inputs;
     int r = 0;
@@ -148,9 +157,9 @@ static int find_all(struct found *found, const struct target *target, const stru
     inputs->accel = accel_name(preparation->accel);
     launch_normal_argv(target, preparation, &inputs->arguments);
     if (target->kernel)
-        r = find_digest(found, preparation->kernel_fd, &inputs->kernel, ret_error);
+        r = find_prepared(preparation->kernel_fd, &preparation->kernel_digest, &inputs->kernel, ret_error);
     if (r == 0 && target->kernel)
-        r = find_digest(found, preparation->initrd_fd, &inputs->initrd, ret_error);
+        r = find_prepared(preparation->initrd_fd, &preparation->initrd_digest, &inputs->initrd, ret_error);
     if (r == 0 && target->image)
         r = find_image(found, target, preparation, ret_error);
     if (r == 0 && target->uefi)
@@ -160,7 +169,7 @@ static int find_all(struct found *found, const struct target *target, const stru
     return r == 0 ? find_qemu(found, preparation->program, ret_error) : r;
 }
 
-int template_inputs_key(const struct target *target, const struct preparation *preparation, char **ret_key,
+int template_inputs_key(const struct target *target, struct preparation *preparation, char **ret_key,
                         struct error **ret_error) {
     struct found found = {0};
     int r = find_all(&found, target, preparation, ret_error);

@@ -7,7 +7,7 @@
 #include "run/prepare.h"
 
 /* Caller frees *ret_key. An error means that there is no template for this run. */
-int template_inputs_key(const struct target *target, const struct preparation *preparation, char **ret_key,
+int template_inputs_key(const struct target *target, struct preparation *preparation, char **ret_key,
                         struct error **ret_error) _must_check_;
 
 #endif

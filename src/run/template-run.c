@@ -69,7 +69,7 @@ static int begin_draft(struct template_run *run, const struct target *target, no
     return r;
 }
 
-void template_run_begin(struct template_run *run, const struct target *target, const struct preparation *preparation,
+void template_run_begin(struct template_run *run, const struct target *target, struct preparation *preparation,
                         notice_fn *notice, void *context) {
     _cleanup_error_ struct error *error = NULL;
 

@@ -25,7 +25,7 @@ struct template_run {
     ((struct template_run){.template = TEMPLATE_NONE, .draft = TEMPLATE_DRAFT_NONE, .memory_fd = -1})
 
 /* Looks for the run's template, or begins to make it. To be called once everything is prepared. */
-void template_run_begin(struct template_run *run, const struct target *target, const struct preparation *preparation,
+void template_run_begin(struct template_run *run, const struct target *target, struct preparation *preparation,
                         notice_fn *notice, void *context);
 /* Looks once more, where it was `busy`. */
 void template_run_look(struct template_run *run, const struct target *target, notice_fn *notice, void *context);

@@ -21,6 +21,7 @@
 #include "run/guest-fallback.h"
 #include "run/image-boot.h"
 #include "run/image-shutdown.h"
+#include "run/kernel-shelf.h"
 #include "run/launch.h"
 #include "run/limits.h"
 #include "run/machine.h"
@@ -70,7 +71,8 @@ static bool never(const struct machine *machine) {
 static void stage_prepare(struct worker *worker) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = &worker->machine;
-    int r = prepare(worker->target, machine->signal_fd, machine_notice, machine, &worker->preparation, &error);
+    int r = prepare(worker->target, machine->signal_fd, worker->options->shelf, machine_notice, machine,
+                    &worker->preparation, &error);
 
     if (r == -ECANCELED)
         (void)machine_wait(machine, never, deadline_in(0)); /* the signal tells how it ends */
@@ -301,6 +303,8 @@ static void stage_machine(struct worker *worker) {
 
     if (!machine->ended)
         begin_template(worker);
+    if (!machine->ended && worker->target->kernel)
+        kernel_shelf_offer(worker->options->shelf, worker->target, &worker->preparation);
     deadline = limits_deadline(machine, boot_timeout(worker));
     if (worker->template.found && stage_clone(worker, deadline))
         return;

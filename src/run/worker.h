@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "config/target.h"
 
+struct kernel_shelf;
+
 struct worker_options {
     uint64_t start;         /* clock_now() when vmtest started: events count from there */
     unsigned rows, columns; /* of the terminal, for an interactive target */
@@ -15,7 +17,8 @@ struct worker_options {
     bool terminal;          /* standard input is a terminal: an interactive target gets one of its own */
     const int *not_yours;   /* descriptors of the caller's that the worker closes */
     size_t n_not_yours;
-    bool crowded; /* others may run on the same CPUs: see template_run_begin() */
+    const struct kernel_shelf *shelf; /* kernels that other workers have prepared, or NULL */
+    bool crowded;                     /* others may run on the same CPUs: see template_run_begin() */
 };
 
 /*

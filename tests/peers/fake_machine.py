@@ -13,7 +13,7 @@ from fake_guest_agent import GuestAgent
 from fake_notes import fault, hang, note
 
 (HELLO, SETUP, READY, FAILED, EXEC, STDOUT, STDERR, STDIN, CREDIT, WINDOW, SIGNAL, EXITED, PING, PONG, POWEROFF, LOG,
- SYNC, SYNCED, SETTLE, SETTLED, CLOCK, TASKS, SHOWN) = range(1, 24)
+ SYNC, SYNCED, SETTLE, SETTLED, CLOCK, TASKS, SHOWN, FETCH, FETCHED) = range(1, 26)
 ROOT_OWN = 3
 MOUNT_ROOT = 0
 INHERIT = 16
@@ -214,7 +214,7 @@ class Fake:
         while True:
             if len(self.unread) >= 8:
                 size, kind = struct.unpack("<II", self.unread[:8])
-                if size > 4 << 20 or not 1 <= kind <= SHOWN:
+                if size > 4 << 20 or not 1 <= kind <= FETCHED:
                     fault(f"a frame of type {kind} and {size} bytes")
                 if len(self.unread) >= 8 + size:
                     payload, self.unread = self.unread[8:8 + size], self.unread[8 + size:]

@@ -37,6 +37,7 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import fake_faults  # noqa: E402,F401: registers scenarios
 import fake_image  # noqa: E402,F401
 import fake_parallel  # noqa: E402,F401
+import fake_results  # noqa: E402,F401
 import fake_template  # noqa: E402,F401
 from fake_machine import (DATA_MAX, FAILED, HELLO, PANIC, POWEROFF, READY, SCENARIOS, STDERR, STDOUT,  # noqa: E402
                           SYNC, TASKS_SHOWN, Fake, exited, frame, hello, scenario, string)

@@ -193,8 +193,9 @@ def test_a_cancelled_run_starts_no_further_target(start, project, kernel):
 
 
 def aborting_qemu(directory, times):
-    """A QEMU that fails an assertion in its first `times` starts."""
+    """A QEMU that fails an assertion in its first `times` starts of a machine."""
     write_file(f"{directory}/my-qemu", f"""#!/bin/sh
+if [ "$1" = --version ]; then exec qemu-system-x86_64 --version; fi
 echo started >> {directory}/starts
 if [ "$(wc -l < {directory}/starts)" -le {times} ]; then echo 'my-qemu: assertion failed' >&2; kill -ABRT $$; fi
 exec qemu-system-x86_64 "$@"
