@@ -56,9 +56,9 @@ static bool get_request(const struct wire_frame *frame, struct request *request)
     if (!wire_reader_done(&reader))
         return false;
     slash = strrchr(path, '/');
-    (void)strcpy(request->name, slash ? slash + 1 : path);
+    (void)snprintf(request->name, sizeof(request->name), "%s", slash ? slash + 1 : path);
     if (!slash)
-        (void)strcpy(request->parent, directory[0] ? directory : ".");
+        (void)snprintf(request->parent, sizeof(request->parent), "%s", directory[0] ? directory : ".");
     else if (path[0] == '/')
         (void)snprintf(request->parent, sizeof(request->parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
     else
@@ -82,6 +82,10 @@ static int compare_names(const void *a, const void *b) {
     return strcmp(a, b);
 }
 
+static void add_name(const char *name) {
+    (void)snprintf(names[n_names++], sizeof(names[0]), "%s", name);
+}
+
 /* Fills `names`. Returns the directory, or -1 with errno. */
 static int list(const struct request *request) {
     int parent = open(request->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,13 +101,13 @@ static int list(const struct request *request) {
             errno = ENAMETOOLONG;
             return -1;
         }
-        (void)strcpy(names[n_names++], request->name);
+        add_name(request->name);
         return parent;
     }
     directory = fdopendir(dup(parent));
     while (directory && n_names < FILES_MAX && (entry = readdir(directory)) != NULL) {
         if (fnmatch(request->name, entry->d_name, FNM_PERIOD) == 0)
-            (void)strcpy(names[n_names++], entry->d_name);
+            add_name(entry->d_name);
     }
     if (directory)
         (void)closedir(directory);

@@ -232,7 +232,8 @@ static void set_string(void *field, const char *text) {
 static int option_set(struct options *options, const struct option_row *row, const char *text,
                       struct error **ret_error) {
     void *field = (char *)options + row->offset;
-    uint64_t number;
+    const char *value = text ? text : "";
+    uint64_t number = 0;
     uint64_t bytes;
     int r = 0;
 
@@ -252,12 +253,12 @@ static int option_set(struct options *options, const struct option_row *row, con
         set_string(field, text);
         return 0;
     case OPTION_TYPE_CHOICE:
-        return choice_parse(row, text, field, ret_error);
+        return choice_parse(row, value, field, ret_error);
     case OPTION_TYPE_CPUS:
-        return cpus_parse(row, text, field, ret_error);
+        return cpus_parse(row, value, field, ret_error);
     case OPTION_TYPE_COUNT:
     case OPTION_TYPE_POSITIVE:
-        r = number_parse(row, text, row->type == OPTION_TYPE_POSITIVE, OPTION_COUNT_MAX, &number, ret_error);
+        r = number_parse(row, value, row->type == OPTION_TYPE_POSITIVE, OPTION_COUNT_MAX, &number, ret_error);
         if (r == 0)
             *(unsigned *)field = (unsigned)number;
         return r;

@@ -59,7 +59,8 @@ static int get_variable(char *const *environment, const char *name, unsigned *re
     return 0;
 }
 
-static int find_engine(char *const *environment, const struct engine **ret_engine, struct error **ret_error) {
+/* NULL with an error where it is none, or more than one. */
+static const struct engine *find_engine(char *const *environment, struct error **ret_error) {
     _cleanup_strv_ struct strv names = {0};
     const struct engine *found = NULL;
 
@@ -67,22 +68,22 @@ static int find_engine(char *const *environment, const struct engine **ret_engin
         strv_append_printf(&names, "%s (%s)", engines[i].index, engines[i].name);
         if (!look_up(environment, engines[i].index))
             continue;
-        if (found)
-            return error_new(
+        if (found) {
+            (void)error_new(
                 ret_error, EINVAL,
                 "option '--shard': both %s (%s) and %s (%s) are set, so which of them splits the list cannot "
                 "be told; give --shard I/N",
                 found->index, found->name, engines[i].index, engines[i].name);
+            return NULL;
+        }
         found = &engines[i];
     }
     if (!found) {
         _cleanup_free_ char *list = strv_join(&names, ", ");
 
-        return error_new(ret_error, EINVAL, "option '--shard': auto needs one of these set: %s; give --shard I/N",
-                         list);
+        (void)error_new(ret_error, EINVAL, "option '--shard': auto needs one of these set: %s; give --shard I/N", list);
     }
-    *ret_engine = found;
-    return 0;
+    return found;
 }
 
 /* The place of the engine's index among those that it counts, from 1. `*count` is 0 where the engine does not tell. */
@@ -122,12 +123,11 @@ static int get_place(const struct engine *engine, char *const *environment, uint
 
 static int parse_auto(const char *text, unsigned given, char *const *environment, struct shard *ret_shard,
                       struct error **ret_error) {
-    const struct engine *engine = NULL;
+    const struct engine *engine = find_engine(environment, ret_error);
     uint64_t place = 0;
     unsigned count = 0;
-    int r = find_engine(environment, &engine, ret_error);
+    int r = engine ? get_place(engine, environment, &place, &count, ret_error) : -EINVAL;
 
-    r = r < 0 ? r : get_place(engine, environment, &place, &count, ret_error);
     if (r < 0)
         return r;
     if (!engine->count && given == 0)

@@ -91,7 +91,7 @@ char *shard_list_hash(const struct run_plan *plan) {
         put(&text, plan->jobs[i].name);
         put_target(&text, plan->jobs[i].target);
     }
-    return digest_buffer(text.data, text.size);
+    return digest_buffer(text.data ? text.data : "", text.size);
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -166,7 +166,7 @@ static char *hash_times(const struct part *times, size_t count) {
         put(&text, times[i].name);
         put_number(&text, times[i].weight);
     }
-    return digest_buffer(text.data, text.size);
+    return digest_buffer(text.data ? text.data : "", text.size);
 }
 
 /* What is not known is taken for as long as the one in the middle of those that are. */
@@ -221,7 +221,8 @@ static void drop_others(struct run_plan *plan, const struct part *parts, size_t 
 
     plan->n_jobs = 0;
     for (size_t i = 0; i < n_all; i++) {
-        struct part key = {.name = plan->jobs[i].target->name};
+        const char *name = plan->jobs[i].target->name;
+        struct part key = {.name = name ? name : ""};
         const struct part *part = bsearch(&key, parts, count, sizeof(*parts), compare_names);
 
         if (!part || part->shard != shard) {

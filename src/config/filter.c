@@ -112,7 +112,7 @@ static int mark_filters(struct config *config, const struct strv *filters, bool 
     _cleanup_strv_ struct strv unmatched = {0};
 
     for (size_t i = 0; i < filters->count; i++) {
-        size_t count;
+        size_t count = 0;
         int r = filter_mark(config, filters->items[i], keep, &count, ret_error);
 
         if (r < 0)

@@ -214,7 +214,8 @@ static void begin_element(void *context, const char *name, const char **attribut
         return;
     }
     /* What looks so elsewhere, such as a "failure" of a tool's own properties, is none. */
-    if ((element == ELEMENT_BAD || element == ELEMENT_SKIPPED || element == ELEMENT_OUT) && parent != ELEMENT_CASE)
+    if ((element == ELEMENT_BAD || element == ELEMENT_SKIPPED || element == ELEMENT_OUT) &&
+        (parent != ELEMENT_CASE || !reader->current))
         element = ELEMENT_OTHER;
     if (reader->current && (element == ELEMENT_CASE || element == ELEMENT_SUITE || element == ELEMENT_SUITES))
         element = ELEMENT_OTHER;

@@ -109,7 +109,9 @@ static void parse_description(struct tap_line *line, const char *at, const char 
             /* "issue #12" is a name; "# exit=1" is what the kernel's selftests say of a failure. */
             if (line->nsec == 0 && (line->ok || hash + 1 == end || !is_blank(hash[1])))
                 continue;
-            line->message = line->nsec > 0 ? (struct tap_text){0} : said;
+            if (line->nsec > 0)
+                said = (struct tap_text){0};
+            line->message = said;
         }
         end = hash;
         break;

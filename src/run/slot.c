@@ -47,7 +47,7 @@ static char *judge_flaky(const struct slot *slot, struct run_result *result) {
 /* The attempt has ended so: a finished event, or one that says that there is another attempt. */
 static void judge(struct slot *slot, struct run_result *result, uint64_t nsec) {
     const struct supervisor *supervisor = slot->supervisor;
-    _cleanup_free_ char *reason = NULL;
+    char *reason = NULL;
     struct event event = {.type = EVENT_FINISHED, .nsec = nsec, .result = result};
 
     if (result->verdict == VERDICT_CANCELLED && supervisor->cancelled)
@@ -60,6 +60,7 @@ static void judge(struct slot *slot, struct run_result *result, uint64_t nsec) {
     else if (result->verdict == VERDICT_PASS && slot->attempt > 1)
         reason = judge_flaky(slot, result);
     tell(slot, &event);
+    free(reason);
 }
 
 /* The end of an attempt that no worker reports. */
