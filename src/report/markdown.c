@@ -12,6 +12,7 @@
 #define TAIL_LINES_SIZE (4U << 10)
 /* Of what stands in one line, in bytes before it is escaped. */
 #define LINE_MAX_SIZE 1000U
+#define FAILED_TESTS_MAX 50U /* of a target */
 #define COLUMNS_MAX 16
 #define NSEC_PER_SEC 1000000000
 
@@ -226,6 +227,27 @@ static void add_targets(const struct report *report, struct buffer *out) {
     buffer_append_string(out, "\n");
 }
 
+/* The tests of the command that failed. */
+static void add_failed_tests(struct buffer *out, const struct report_entry *entry) {
+    unsigned n_failed = 0;
+
+    for (size_t i = 0; i < entry->n_subresults; i++) {
+        const struct report_subresult *subresult = &entry->subresults[i];
+
+        if (subresult->status != SUBRESULT_FAIL || ++n_failed > FAILED_TESTS_MAX)
+            continue;
+        buffer_append_string(out, "- failed: ");
+        add_escaped(out, subresult->name);
+        buffer_append_string(out, subresult->message[0] ? " — " : "");
+        add_escaped(out, subresult->message);
+        buffer_append_string(out, "\n");
+    }
+    if (n_failed > FAILED_TESTS_MAX)
+        buffer_printf(out, "- and %u more\n", n_failed - FAILED_TESTS_MAX);
+    if (n_failed > 0)
+        buffer_append_string(out, "\n");
+}
+
 static void add_details(const struct report_entry *entry, struct buffer *out) {
     const struct run_result *result = &entry->result;
     _cleanup_free_ char *reason = report_reason(entry);
@@ -240,17 +262,7 @@ static void add_details(const struct report_entry *entry, struct buffer *out) {
         add_escaped(out, entry->attempts[i].reason);
         buffer_append_string(out, i + 1 < entry->n_attempts ? "\n" : "\n\n");
     }
-    for (size_t i = 0, n_shown = 0; i < entry->n_subresults && n_shown < 50; i++) {
-        if (entry->subresults[i].status != SUBRESULT_FAIL)
-            continue;
-        buffer_append_string(out, "- failed: ");
-        add_escaped(out, entry->subresults[i].name);
-        buffer_append_string(out, " ");
-        add_escaped(out, entry->subresults[i].message);
-        buffer_append_string(out, "\n");
-        n_shown++;
-    }
-    buffer_append_string(out, "\n");
+    add_failed_tests(out, entry);
     for (size_t i = 0; i < result->n_findings; i++)
         add_fenced(out, "Reported by the guest's kernel:", result->findings[i].text);
     add_fenced(out, "Last lines of the console:", entry->console);

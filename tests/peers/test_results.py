@@ -120,3 +120,15 @@ def test_all_reports_have_them(bench):
     assert "1 of 2 tests failed" in texts["markdown"].replace("\\", "")
     assert "b & <c>" not in texts["html"] and '<th scope="row"><bdi>b & <c></bdi></th>' in html.unescape(texts["html"])
     assert b"Tests: 1 passed, 1 failed\n" in result.stderr and b"  failed: b & <c>\n" in result.stderr
+
+
+def test_markdown_names_those_that_failed(bench):
+    says = "1..60\n" + "".join(f"not ok {i} - t{i}\n" for i in range(1, 61))
+    bench.plan(says=says)
+    assert bench.run("says", "--results", "tap", "--report", "markdown=o.md").status == 1
+    text = (bench.share / "o.md").read_text()
+    assert "- failed: t1\n- failed: t2\n" in text and "- failed: t50\n- and 10 more\n\n" in text
+    assert "t51" not in text.split("Last lines")[0]
+    bench.plan(says="not ok 1 - a\n  ---\n  message: why\n  ...\n1..1\n")
+    assert bench.run("says", "--results", "tap", "--report", "markdown=o.md").status == 1
+    assert "- failed: a — why\n\n" in (bench.share / "o.md").read_text()
