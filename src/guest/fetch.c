@@ -29,9 +29,11 @@ static int take_record(struct fetched *fetched, uint32_t kind, const char *data,
         buffer_append(&fetched->files[fetched->n_files - 1].content, data, size);
         return 0;
     case WIRE_FETCH_ERROR: {
-        size_t length = strnlen(data, size < LINE_LIMIT ? size : LINE_LIMIT);
+        size_t length = 0;
 
-        return error_new(ret_error, EIO, "%.*s", (int)length, data);
+        while (length < size && length < LINE_LIMIT && data[length] != '\0' && data[length] != '\n')
+            length++;
+        return length == 0 ? malformed(ret_error) : error_new(ret_error, EIO, "%.*s", (int)length, data);
     }
     default:
         return malformed(ret_error);

@@ -191,6 +191,12 @@ static void adopt(struct level *from, struct level *to, const char *name, bool e
     level_clear(from);
 }
 
+/* A plan of none. */
+static void add_skipped_all(struct tap *tap, struct level *level) {
+    (void)add_result(tap, level, xstrdup("all tests"), SUBRESULT_SKIP,
+                     xstrdup(level->skip_reason ? level->skip_reason : ""));
+}
+
 /*
  * Ends the levels that are deeper than `indent`. They stand in no test's line: their results go to the level above, and
  * what is wrong of them is wrong of the whole.
@@ -205,6 +211,8 @@ static void end_orphans(struct tap *tap, unsigned indent) {
             set_failure(tap, problem);
         else if (level->seen > 0 && !level->planned && tap->n_levels == 1 && above->seen == 0 && !above->planned)
             set_failure(tap, xstrdup("no plan (1..N) came with the tests: some may be missing"));
+        else if (level->planned && level->plan == 0)
+            add_skipped_all(tap, level);
         adopt(level, above, NULL, false);
     }
 }
@@ -228,8 +236,7 @@ static void end_document(struct tap *tap) {
     else if (level->seen > 0 && !level->planned)
         set_failure(tap, xstrdup("no plan (1..N) came with the tests: some may be missing"));
     else if (level->planned && level->plan == 0)
-        (void)add_result(tap, level, xstrdup("all tests"), SUBRESULT_SKIP,
-                         xstrdup(level->skip_reason ? level->skip_reason : ""));
+        add_skipped_all(tap, level);
     give_all(tap, level);
     level_clear(level);
     tap->last = NULL;

@@ -57,7 +57,7 @@ static void what_the_guest_says_is_told(void **state) {
     _cleanup_fetched_ struct fetched fetched = {0};
 
     put(&stream, WIRE_FETCH_NAME, "a", 1);
-    put(&stream, WIRE_FETCH_ERROR, "/a: Input/output error\0x", 24);
+    put(&stream, WIRE_FETCH_ERROR, "/a: Input/output error\nx", 24);
     assert_int_equal(parse(&stream, stream.size, &fetched, &error), -EIO);
     assert_string_equal(error_message(error), "/a: Input/output error");
 }
@@ -66,7 +66,7 @@ static void what_is_made_up(void **state) {
     static const struct {
         uint32_t kind;
         size_t size;
-    } cases[] = {{0, 1}, {4, 1}, {255, 0}, {WIRE_FETCH_NAME, 0}, {WIRE_FETCH_DATA, 1}};
+    } cases[] = {{0, 1}, {4, 1}, {255, 0}, {WIRE_FETCH_NAME, 0}, {WIRE_FETCH_DATA, 1}, {WIRE_FETCH_ERROR, 0}};
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         _cleanup_buffer_ struct buffer stream = {0};

@@ -77,6 +77,7 @@ static void streams(void **state) {
         {"1..2\nok 1 - quick # time=1.5ms\nnot ok 2 - slow # time=1500ms\n", "pass quick 1ms\nfail slow 1500ms\n"},
         {"1..0 # SKIP not on this machine\n", "skip all tests (not on this machine)\n"},
         {"1..0\n", "skip all tests\n"},
+        {"  1..0 # SKIP of another's\n", "skip all tests (of another's)\n"},
         /* What is wrong of the whole. */
         {"1..3\nok 1\nok 2\n", "pass test 1\npass test 2\n=> 3 tests were planned, 2 ran\n"},
         {"1..1\nok 1\nok 2\n", "pass test 1\npass test 2\n=> 1 test was planned, 2 ran\n"},
