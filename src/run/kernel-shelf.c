@@ -237,8 +237,10 @@ static void add(struct buffer *text, const char *string) {
 
 /* A file of memory is sealed: what has broken out of its QEMU does not change it for the next one. */
 static bool is_unchangeable(int fd) {
-    return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY ||
-           fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0;
+    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+    return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY || fcntl(fd, F_GET_SEALS) == seals ||
+           fcntl(fd, F_ADD_SEALS, seals) == 0;
 }
 
 static void send_item(const struct kernel_shelf *shelf, const struct buffer *text, int kernel_fd, int initrd_fd) {
