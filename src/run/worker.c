@@ -141,12 +141,13 @@ static enum wire_root wire_root(const struct target *target) {
 
 /*
  * Emulated, a shell's first start takes long: one beside the mounts, with the variables that make it read files, makes
- * the command's own quicker. There is nothing to be had from one processor.
+ * the command's own quicker. There is nothing to be had from one processor, or where QEMU emulates them in turn.
  */
 static void add_shell_environment(const struct worker *worker, struct strv *environment) {
     const struct target *target = worker->target;
 
-    if (worker->machine.accel != ACCEL_TCG || target->image || target->argv.count > 0 || target->num_cpus < 2)
+    if (worker->machine.accel != ACCEL_TCG || target->image || target->argv.count > 0 || target->num_cpus < 2 ||
+        worker->preparation.one_thread)
         return;
     strv_append(environment, "PATH=/usr/local/bin:/usr/bin:/bin");
     for (char **entry = environ; *entry; entry++) {

@@ -113,7 +113,8 @@ def test_firmware(run, image_of, project, name, args):
     assert result.status == 0
 
 
-@pytest.mark.parametrize("suffix", ["qcow2", "vmdk", "vdi", "vhdx"])
+@pytest.mark.parametrize("suffix", ["qcow2", *(pytest.param(suffix, marks=pytest.mark.slow)
+                                               for suffix in ("vmdk", "vdi", "vhdx"))])
 def test_formats_are_found_out(run, image_of, tmp_path, project, suffix):
     path = tmp_path / f"odd, name = {suffix}.img"
     subprocess.run(["qemu-img", "convert", "-O", suffix, image_of("mini"), f"./{path.name}"], check=True, cwd=tmp_path)
@@ -123,6 +124,7 @@ def test_formats_are_found_out(run, image_of, tmp_path, project, suffix):
     assert digest(path) == before
 
 
+@pytest.mark.slow
 class TestFallback:
     """An image where no program of ours can run: the guest agent alone does it."""
 
@@ -235,6 +237,7 @@ class TestPersist:
         assert second.status == 69 and "another run" in second.errors[0], str(second)
         assert reader.status == 69 and "in use" in reader.errors[0], str(reader)
 
+    @pytest.mark.slow
     def test_a_format_that_a_guest_may_have_written(self, run, tmp_path, image_of, project):
         path = tmp_path / "disk.raw"
         subprocess.run(["cp", "--sparse=always", image_of("mini"), path], check=True)

@@ -114,6 +114,7 @@ class TestNotComingUp:
         assert result.status == 69, str(result)
         assert "panicked" in result.err and "Kernel panic" in result.err, str(result)
 
+    @pytest.mark.slow
     def test_no_guest_agent(self, run, image_of, project):
         result = self.fails(run, image_of("mini-noagent"), project, "--boot-timeout", "90s", timeout=150)
         assert result.status == 124, str(result)
@@ -124,6 +125,7 @@ class TestNotComingUp:
         one_error(self.fails(run, image_of("mini-noguestexec"), project, timeout=100),
                   "guest-exec", "switched off", "qemu-ga.conf", "/etc/sysconfig/qemu-ga")
 
+    @pytest.mark.slow
     def test_something_that_boots_but_is_no_target(self, run, image_of, project):
         result = self.fails(run, image_of("installer"), project, "--boot-timeout", "60s", timeout=120)
         assert result.status == 124, str(result)

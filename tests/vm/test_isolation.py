@@ -401,6 +401,7 @@ class TestNobody:
         assert run_as("cache", "clear").status == 0
         assert json.loads(run_as("cache", "list", "--format", "json").out) == []
 
+    @pytest.mark.slow
     def test_an_image(self, run_as, user, image_of):
         image = f"{os.path.dirname(user.home)}/disk.raw"
         subprocess.run(["cp", "--sparse=always", image_of("mini"), image], check=True)

@@ -66,6 +66,7 @@ class TestVmlinux:
         assert "CONFIG_PVH" in result.errors[0] and "bzImage" in result.errors[0] and path in result.errors[0], str(result)
         assert "===> Booting" not in result.err
 
+    @pytest.mark.slow
     def test_a_damaged_cache_entry_does_not_spoil_the_run(self, run, project, kernel, cache, vmlinux):
         damaged = f"{project}/damaged"
         shutil.copytree(cache, damaged)
