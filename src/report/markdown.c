@@ -87,8 +87,9 @@ static void add_cell(struct buffer *out, const struct report_entry *entry) {
 
 static double seconds(const struct report_entry *entry) {
     uint64_t nsec = entry->end_nsec > entry->start_nsec ? entry->end_nsec - entry->start_nsec : 0;
+    uint64_t msec = nsec / 1000000;
 
-    return (double)(nsec / 1000000) / 1000;
+    return (double)msec / 1000;
 }
 
 /* The number of targets that had no room. */
