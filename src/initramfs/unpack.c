@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 
 #define MODULE_LIMIT ((size_t)512 << 20)
+/* Kernels pack to a sixth or so of their size; a hint of far more is damage, and not worth the memory it asks for. */
+#define EXPECTED_RATIO 32
 
 static const struct magic {
     const char *bytes;
@@ -91,7 +93,7 @@ int unpack_memory(const char *what, const void *data, size_t size, struct unpack
     /* One filter is always there, the one that hands the bytes on as they are. */
     if (archive_filter_count(reader) < 2)
         return error_new(ret_error, EOPNOTSUPP, "%s: this libarchive cannot decompress it", what);
-    if (limits.expected > 0 && limits.expected <= limits.limit)
+    if (limits.expected <= limits.limit && limits.expected / EXPECTED_RATIO <= size)
         (void)buffer_reserve(ret, limits.expected);
     return read_blocks(reader, what, limits, ret, ret_error);
 }

@@ -14,8 +14,9 @@ bool unpack_recognises(const void *data, size_t size, const char **ret_name);
 
 /*
  * Appends what the compressed bytes unpack to. At most `limit` bytes: beyond it -EFBIG, or, when `head_only`, success
- * with the first `limit` bytes. `expected` is a hint of the unpacked size, 0 when unknown. `what` names the bytes in
- * an error. -EOPNOTSUPP when this libarchive cannot read them.
+ * with the first `limit` bytes. `expected` is a hint of the unpacked size, 0 when unknown, and not believed when it is
+ * out of all proportion to the packed one. `what` names the bytes in an error. -EOPNOTSUPP when this libarchive cannot
+ * read them.
  */
 struct unpack_limits {
     size_t expected;

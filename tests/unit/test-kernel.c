@@ -117,6 +117,19 @@ static void test_damaged_payload_is_an_error(void **state) {
     assert_int_equal(vmlinux.size, 0);
 }
 
+static void test_damaged_unpacked_size_costs_no_memory(void **state) {
+    _cleanup_buffer_ struct buffer file = {0};
+    _cleanup_buffer_ struct buffer vmlinux = {0};
+    make_bzimage(ARCHIVE_FILTER_XZ, &file);
+    _cleanup_kernel_ struct kernel *sound = open_bytes(*state, file.data, file.size, NULL);
+    assert_non_null(sound);
+    put_le(&file, sound->payload_offset + sound->payload_size - 4, 900U << 20, 4);
+    _cleanup_kernel_ struct kernel *kernel = open_bytes(*state, file.data, file.size, NULL);
+    assert_non_null(kernel);
+    assert_int_equal(kernel_unpack(kernel, &vmlinux, NULL), 0);
+    assert_true(vmlinux.capacity < 1U << 20);
+}
+
 static void test_vmlinux_with_pvh_is_read(void **state) {
     _cleanup_buffer_ struct buffer file = {0};
     make_vmlinux(EM_X86_64, "version Linux version %s Linux version " RELEASE " (x)", true, &file);
@@ -304,6 +317,7 @@ static void test_content_key_of_a_vmlinux_leaves_debugging_information_out(void 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_bzimage_is_read_and_unpacked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_unpacked_size_costs_no_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_payload_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vmlinux_with_pvh_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vmlinux_without_pvh_says_what_to_do, setup, teardown),
