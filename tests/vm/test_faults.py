@@ -494,7 +494,7 @@ class TestPoorHost:
 
 # A boot that never ends.
 
-# A kernel for PVH of QEMU's that does nothing, or writes to the first serial port for ever.
+# A kernel for PVH of QEMU's that does nothing, or writes to the first serial port for ever, as fast as the port takes it.
 ENDLESS = r"""
 .section .note.Xen, "a", @note
 .long 4, 4, 18
@@ -504,15 +504,21 @@ ENDLESS = r"""
 .code32
 .globl start
 start:
-    mov $0x3f8, %edx
+    xor %ecx, %ecx
 1:
 #ifdef FLOOD
+    mov $0x3fd, %edx
+2:  in %dx, %al
+    test $0x20, %al
+    jz 2b
+    mov $0x3f8, %edx
     mov $'x', %al
-    mov $71, %ecx
-2:  out %al, %dx
-    loop 2b
+    inc %ecx
+    cmp $72, %ecx
+    jne 3f
     mov $'\n', %al
-    out %al, %dx
+    xor %ecx, %ecx
+3:  out %al, %dx
 #endif
     jmp 1b
 .section .rodata, "a"
