@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/history.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -13,9 +17,14 @@
 #define VERSION 1
 /* Targets that are gone, or have another name, are forgotten after half a year. */
 #define KEPT_SECONDS (INT64_C(183) * 24 * 3600)
+/* Of a target whose run has begun and has not, or not yet, come to a verdict: it did not pass. */
+#define UNFINISHED "unfinished"
+/* As long as another vmtest is waited for that is writing: it needs milliseconds, unless it is stopped. */
+#define LOCK_WAIT (2 * NSEC_PER_SEC)
+#define LOCK_POLL_USEC 10000
 
 struct history {
-    json_t *targets; /* by name: {"verdict", "seconds", "at"} */
+    json_t *targets; /* by name: {"verdict", "seconds", "at"}; "verdict" is a verdict's name or UNFINISHED */
 };
 
 char *history_path(const struct config *config) {
@@ -81,13 +90,23 @@ bool history_find(const struct history *history, const char *target, struct hist
     return true;
 }
 
-void history_note(struct history *history, const char *target, enum verdict verdict, uint64_t nsec, int64_t now) {
+static void note(struct history *history, const char *target, const char *verdict, double seconds, int64_t now) {
     json_t *entry = json_object();
 
-    (void)json_object_set_new(entry, "verdict", json_string(verdict_name(verdict)));
-    (void)json_object_set_new(entry, "seconds", json_real((double)(nsec / NSEC_PER_MSEC) / 1000.0));
+    (void)json_object_set_new(entry, "verdict", json_string(verdict));
+    (void)json_object_set_new(entry, "seconds", json_real(seconds));
     (void)json_object_set_new(entry, "at", json_integer(now));
     (void)json_object_set_new(history->targets, target, entry); /* a name that is not UTF-8 is not kept */
+}
+
+void history_note(struct history *history, const char *target, enum verdict verdict, uint64_t nsec, int64_t now) {
+    note(history, target, verdict_name(verdict), (double)(nsec / NSEC_PER_MSEC) / 1000.0, now);
+}
+
+void history_note_unfinished(struct history *history, const char *target, int64_t now) {
+    const json_t *before = json_object_get(history->targets, target);
+
+    note(history, target, UNFINISHED, json_number_value(json_object_get(before, "seconds")), now);
 }
 
 char *history_format(const struct history *history, int64_t oldest) {
@@ -125,9 +144,61 @@ int history_keep_failed(const struct history *history, struct config *config, st
     return 0;
 }
 
-/* What has ended of a target: the worst verdict and the longest time, where it was repeated. */
+/*
+ * The directory's descriptor, locked against others that read, change and write a file in it; -1 when there is none.
+ * Where no lock is to be had in time, the descriptor comes without it: a run does not wait for another that is stopped.
+ */
+static int lock_directory(const char *directory) {
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    deadline_t deadline = deadline_in(LOCK_WAIT);
+
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK && !deadline_passed(deadline))
+        (void)usleep(LOCK_POLL_USEC);
+    return fd;
+}
+
+/* Reads the file once more, so that another vmtest that runs other targets is not forgotten, and writes it changed. */
+static int update(const char *path, void (*change)(struct history *history, const void *argument, int64_t now),
+                  const void *argument, struct error **ret_error) {
+    _cleanup_free_ char *directory = path_parent(path);
+    int64_t now = (int64_t)time(NULL);
+    int r = path_make_directories(directory, 0700, ret_error);
+
+    if (r < 0)
+        return r;
+    int lock = lock_directory(directory);
+    _cleanup_history_ struct history *history = history_load(path);
+    change(history, argument, now);
+    _cleanup_free_ char *text = history_format(history, now - KEPT_SECONDS);
+    r = file_write_atomically(path, text, strlen(text), 0600, ret_error);
+    (void)fd_close(lock);
+    return r;
+}
+
+static void note_begun(struct history *history, const void *argument, int64_t now) {
+    const struct run_plan *plan = argument;
+
+    for (size_t i = 0; i < plan->n_jobs; i++)
+        history_note_unfinished(history, plan->jobs[i].target->name, now);
+}
+
+int history_begin(const char *path, const struct run_plan *plan, struct error **ret_error) {
+    _cleanup_error_ struct error *error = NULL;
+    int r = plan->n_jobs > 0 ? update(path, note_begun, plan, &error) : 0;
+
+    if (r == 0 || unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR) {
+        if (r < 0)
+            log_debug("history: %s", error_message(error));
+        return 0;
+    }
+    return error_new(ret_error, -r, "%s; --failed will go by the runs before this one", error_message(error));
+}
+
+/* What came of a job. */
 struct ended {
-    const struct target *target; /* NULL: nothing has */
+    bool begun;  /* an attempt has come to a verdict */
+    bool ended;  /* no attempt follows, and it was not cancelled */
+    bool passed; /* of the last attempt that came to one */
     enum verdict verdict;
     uint64_t nsec;
 };
@@ -135,63 +206,72 @@ struct ended {
 struct history_sink {
     struct sink sink; /* first, so that a pointer to it is one to this */
     char *path;
+    const struct run_plan *plan;
     uint64_t *started; /* by job */
     struct ended *ended;
-    size_t n_jobs;
 };
 
 static void history_handle(struct sink *sink, const struct event *event) {
     struct history_sink *history = (struct history_sink *)sink;
+    bool ends = event->type == EVENT_FINISHED;
 
     if (event->type == EVENT_STARTED && event->attempt <= 1)
         history->started[event->job->index] = event->nsec;
-    if (event->type != EVENT_FINISHED || event->attempt == 0 || event->result->verdict == VERDICT_CANCELLED)
+    if ((!ends && event->type != EVENT_RETRY) || event->attempt == 0 || event->result->verdict == VERDICT_CANCELLED)
         return;
     history->ended[event->job->index] = (struct ended){
-        .target = event->job->target,
+        .begun = true,
+        .ended = ends,
+        .passed = verdict_passed(event->result->verdict),
         .verdict = event->result->verdict,
         .nsec = event->nsec - history->started[event->job->index],
     };
 }
 
-/* The jobs of a repeated target stand one behind the other. */
-static void note_ended(struct history *history, const struct history_sink *sink, int64_t now) {
-    struct ended of_target = {0};
+/*
+ * A target's jobs stand one behind the other where it is repeated: the worst verdict and the longest time count. One
+ * that failed is known to, whatever became of the others; one that has not failed has passed only when all have ended.
+ */
+static void note_target(struct history *history, const struct history_sink *sink, size_t first, size_t end,
+                        int64_t now) {
+    const char *name = sink->plan->jobs[first].target->name;
+    struct ended of_target = {.ended = true};
 
-    for (size_t i = 0; i < sink->n_jobs; i++) {
+    for (size_t i = first; i < end; i++) {
         const struct ended *ended = &sink->ended[i];
 
-        if (!ended->target)
-            continue;
-        if (ended->target != of_target.target)
-            of_target = *ended;
+        of_target.ended = of_target.ended && ended->ended;
         if (ended->nsec > of_target.nsec)
             of_target.nsec = ended->nsec;
-        if (!verdict_passed(ended->verdict))
+        if (ended->begun && (!of_target.begun || !ended->passed))
             of_target.verdict = ended->verdict;
-        history_note(history, ended->target->name, of_target.verdict, of_target.nsec, now);
+        of_target.begun = of_target.begun || ended->begun;
+    }
+    if (of_target.begun && (of_target.ended || !verdict_passed(of_target.verdict)))
+        history_note(history, name, of_target.verdict, of_target.nsec, now);
+    else
+        history_note_unfinished(history, name, now);
+}
+
+static void note_ended(struct history *history, const void *argument, int64_t now) {
+    const struct history_sink *sink = argument;
+    const struct run_plan *plan = sink->plan;
+    size_t end;
+
+    for (size_t first = 0; first < plan->n_jobs; first = end) {
+        for (end = first + 1; end < plan->n_jobs && plan->jobs[end].target == plan->jobs[first].target; end++)
+            ;
+        note_target(history, sink, first, end, now);
     }
 }
 
-/* Read once more, so that another vmtest that has run other targets meanwhile is not forgotten. */
+/* Where it fails, the file still says that nothing of this run has passed. */
 static void history_finish(struct sink *sink, const struct run_summary *summary) {
-    const struct history_sink *ours = (const struct history_sink *)sink;
-    _cleanup_history_ struct history *history = history_load(ours->path);
-    _cleanup_free_ char *directory = path_parent(ours->path);
-    _cleanup_free_ char *text = NULL;
+    const struct history_sink *history = (const struct history_sink *)sink;
     _cleanup_error_ struct error *error = NULL;
-    int64_t now = (int64_t)time(NULL);
-    int r;
 
     (void)summary;
-    note_ended(history, ours, now);
-    if (history_is_empty(history))
-        return;
-    text = history_format(history, now - KEPT_SECONDS);
-    r = path_make_directories(directory, 0700, &error);
-    if (r == 0)
-        r = file_write_atomically(ours->path, text, strlen(text), 0600, &error);
-    if (r < 0)
+    if (history->plan->n_jobs > 0 && update(history->path, note_ended, history, &error) < 0)
         log_debug("history: %s", error_message(error));
 }
 
@@ -210,9 +290,9 @@ struct sink *sink_history_new(const char *path, const struct run_plan *plan) {
     *history = (struct history_sink){
         .sink = {history_handle, history_finish, history_sink_free},
         .path = xstrdup(path),
+        .plan = plan,
         .started = xcalloc(plan->n_jobs + 1, sizeof(*history->started)),
         .ended = xcalloc(plan->n_jobs + 1, sizeof(*history->ended)),
-        .n_jobs = plan->n_jobs,
     };
     return &history->sink;
 }

@@ -2,8 +2,10 @@
 /*
  * What came of each target of a configuration the last time: its verdict, for --failed, and its duration, for the order
  * in which targets start. One small file for each configuration, $XDG_STATE_HOME/vmtest/history/HASH.json (without that
- * variable, ~/.local/state), HASH being that of the configuration's absolute path. Nothing depends on it: a file that
- * cannot be read is none, and one that cannot be written is not.
+ * variable, ~/.local/state), HASH being that of the configuration's absolute path. A file that cannot be read is none.
+ *
+ * It never says of a target that it passed when its last run did not: a run writes first that its targets have not
+ * passed, and what came of them at its end, so that whatever ends vmtest in between leaves them as not passed.
  */
 #ifndef VMTEST_CLI_HISTORY_H
 #define VMTEST_CLI_HISTORY_H
@@ -35,6 +37,8 @@ bool history_find(const struct history *history, const char *target, struct hist
 
 /* Notes a verdict. `now`: seconds since 1970. */
 void history_note(struct history *history, const char *target, enum verdict verdict, uint64_t nsec, int64_t now);
+/* Notes that a run of it has begun, or came to no verdict: it did not pass. Its time stays as it was. */
+void history_note_unfinished(struct history *history, const char *target, int64_t now);
 /* The file's text, without what was noted before `oldest`. Caller frees. */
 char *history_format(const struct history *history, int64_t oldest);
 
@@ -45,8 +49,14 @@ char *history_format(const struct history *history, int64_t oldest);
 int history_keep_failed(const struct history *history, struct config *config, struct error **ret_error) _must_check_;
 
 /*
- * A sink that adds what ends to the file at `path`, which it copies. What has not ended, because it was cancelled or
- * never started, keeps what the file says of it.
+ * Writes to the file at `path` that none of the plan's targets has passed, before any of them starts. Where that cannot
+ * be, the file is removed, so that nothing is known of them; an error says that it says still what it said before.
+ */
+int history_begin(const char *path, const struct run_plan *plan, struct error **ret_error) _must_check_;
+
+/*
+ * A sink that writes what came of the plan's targets to the file at `path`, which it copies. The plan is the caller's
+ * and outlives it. An attempt that failed counts where the one behind it came to no verdict.
  */
 struct sink *sink_history_new(const char *path, const struct run_plan *plan);
 

@@ -119,8 +119,13 @@ static int run(const struct options *options, const struct shard *shard, const s
         sinks_deinit(&sinks);
         return fail(error, r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_UNAVAILABLE);
     }
-    if (history)
+    if (history) {
+        _cleanup_error_ struct error *kept = NULL;
+
+        if (history_begin(history, plan, &kept) < 0)
+            (void)fprintf(stderr, "vmtest: warning: %s\n", error_message(kept));
         sinks.items[sinks.n_items++] = sink_history_new(history, plan);
+    }
     heap_settle(); /* every worker begins as a copy of this process */
     int status = supervisor_run(supervisor, plan, sinks.items, sinks.n_items);
     if (supervisor_output_error(supervisor) != 0)

@@ -77,13 +77,17 @@ static void put_target(struct buffer *out, const struct target *target) {
     put_number(out, target->memory);
     put_number(out, target->timeout);
     put_number(out, target->fail_on);
+    put_number(out, target->where[KEY_ENV_PASS] != NULL);
+    put_number(out, target->env_pass.count);
+    for (size_t i = 0; i < target->env_pass.count; i++)
+        put(out, target->env_pass.items[i]);
     put(out, target->results);
 }
 
 char *shard_list_hash(const struct run_plan *plan) {
     _cleanup_buffer_ struct buffer text = {0};
 
-    put(&text, "vmtest list 1");
+    put(&text, "vmtest list 2");
     put_number(&text, plan->n_jobs);
     put_number(&text, plan->retries);
     put_number(&text, plan->flaky_fails);

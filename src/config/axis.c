@@ -50,19 +50,27 @@ static bool takes_path(const struct axis *axis, const char *text) {
     return axis->row->type == CONFIG_PATH || (axis->row->key == KEY_QEMU_COMMAND && strchr(text, '/'));
 }
 
-/*
- * By the files' names, where both of them have a version: the directories are often a distribution's name. Else part by
- * part, so that 5.10 comes before 5.10.1 whatever stands behind them.
- */
-static int compare_versions(const void *a, const void *b) {
-    static const char digits[] = "0123456789";
+/* A path without empty and `.` parts. Caller frees. */
+static char *clean_path(const char *path) {
+    struct buffer clean = {0};
+
+    while (*(path += strspn(path, "/"))) {
+        size_t length = strcspn(path, "/");
+
+        if (length != 1 || path[0] != '.') {
+            buffer_append(&clean, "/", 1);
+            buffer_append(&clean, path, length);
+        }
+        path += length;
+    }
+    return buffer_take(&clean);
+}
+
+/* Part by part, so that 5.10 comes before 5.10.1 whatever stands behind them. */
+static int compare_paths(const void *a, const void *b) {
     const char *left = *(char *const *)a;
     const char *right = *(char *const *)b;
-    const char *left_name = path_basename(left);
-    const char *right_name = path_basename(right);
 
-    if (strpbrk(left_name, digits) && strpbrk(right_name, digits) && strverscmp(left_name, right_name) != 0)
-        return strverscmp(left_name, right_name);
     for (;;) {
         size_t left_length = strcspn(left, "/");
         size_t right_length = strcspn(right, "/");
@@ -77,6 +85,25 @@ static int compare_versions(const void *a, const void *b) {
         left++;
         right++;
     }
+}
+
+static int compare_names(const void *a, const void *b) {
+    int order = strverscmp(path_basename(*(char *const *)a), path_basename(*(char *const *)b));
+
+    return order != 0 ? order : compare_paths(a, b);
+}
+
+/*
+ * By the files' names, where all of them have a version: the directories are often a distribution's name. Else by the
+ * whole paths. One order for all of them, so that it is the same wherever the files were listed.
+ */
+static void sort_by_version(struct strv *paths) {
+    bool by_name = true;
+
+    for (size_t i = 0; i < paths->count; i++)
+        by_name = by_name && strpbrk(path_basename(paths->items[i]), "0123456789");
+    if (paths->count > 0)
+        qsort(paths->items, paths->count, sizeof(*paths->items), by_name ? compare_names : compare_paths);
 }
 
 static struct axis_value *add_value(struct axis *axis) {
@@ -107,7 +134,13 @@ static int add_matches(struct axis *axis, struct parser *parser, const struct to
                            axis->name, shown, parser->directory);
     if (paths.count > MATRIX_MAX - axis->n_values)
         return parser_fail(parser, item->position, "'%s' has more than %d values", axis->name, MATRIX_MAX);
-    qsort(paths.items, paths.count, sizeof(*paths.items), compare_versions);
+    for (size_t i = 0; i < paths.count; i++) {
+        char *clean = clean_path(paths.items[i]);
+
+        free(paths.items[i]);
+        paths.items[i] = clean;
+    }
+    sort_by_version(&paths);
     for (size_t i = 0; i < paths.count; i++) {
         if (!is_presentable(parser, paths.items[i])) {
             _cleanup_free_ char *name = config_quote(paths.items[i], strlen(paths.items[i]));
@@ -172,9 +205,13 @@ static int add_item(struct axis *axis, struct parser *parser, const struct toml_
 
     struct axis_value *value = add_value(axis);
     value->value = *item;
-    value->text = is_path ? path_resolve(parser->directory, text) : text;
-    if (is_path)
+    value->text = text;
+    if (is_path) {
+        _cleanup_free_ char *path = path_resolve(parser->directory, text);
+
         free(text);
+        value->text = clean_path(path);
+    }
     return 0;
 }
 
@@ -229,22 +266,6 @@ static int remove_doubles(struct axis *axis, struct parser *parser) {
     }
     axis->n_values = kept;
     return 0;
-}
-
-/* A path without empty and `.` parts. Caller frees. */
-static char *clean_path(const char *path) {
-    struct buffer clean = {0};
-
-    while (*(path += strspn(path, "/"))) {
-        size_t length = strcspn(path, "/");
-
-        if (length != 1 || path[0] != '.') {
-            buffer_append(&clean, "/", 1);
-            buffer_append(&clean, path, length);
-        }
-        path += length;
-    }
-    return buffer_take(&clean);
 }
 
 /* Cuts off the last part that all paths have in common, as long as each has another in front of it. */

@@ -5,15 +5,21 @@
  */
 #include <fnmatch.h>
 
+#include "base/file.h"
 #include "config/matrix.h"
 
-/* A pattern stands for a value by the whole of it, by its label, or for a path as it is from the configuration on. */
+/*
+ * A pattern stands for a value by the whole of it or by its label. A path in the configuration's directory is seen from
+ * there, unless the pattern begins with a slash: what a checkout is called must leave out no test.
+ */
 static bool matches_value(const struct parser *parser, const struct axis_value *value, const char *pattern) {
-    const char *below = value->text[0] == '/' ? str_skip_prefix(value->text, parser->directory) : NULL;
+    const char *seen = value->text;
 
-    if (fnmatch(pattern, value->text, 0) == 0 || fnmatch(pattern, value->label, 0) == 0)
-        return true;
-    return below && fnmatch(pattern, below + strspn(below, "/"), 0) == 0;
+    if (value->text[0] == '/' && pattern[0] != '/' && path_is_below(value->text, parser->directory)) {
+        seen += strlen(parser->directory);
+        seen += strspn(seen, "/");
+    }
+    return fnmatch(pattern, seen, 0) == 0 || fnmatch(pattern, value->label, 0) == 0;
 }
 
 static int mark_pattern(struct parser *parser, const struct axis *axis, const struct toml_value *value, bool *matches) {

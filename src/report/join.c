@@ -19,10 +19,25 @@ static int compare_inputs(const void *a, const void *b) {
     return strcmp(((const struct join_input *)a)->path, ((const struct join_input *)b)->path);
 }
 
+static bool has_verdict(const struct report_entry *entry) {
+    return entry->finished && entry->result.verdict != VERDICT_CANCELLED && entry->result.verdict != VERDICT_SKIPPED;
+}
+
 /* The run was stopped or killed: a target has no verdict of its own. */
 static bool was_interrupted(const struct report *report) {
     for (size_t i = 0; i < report->n_entries; i++) {
         if (!report->entries[i].finished || report->entries[i].result.verdict == VERDICT_CANCELLED)
+            return true;
+    }
+    return false;
+}
+
+/* Whether it knows of a failure: of a target, or of an attempt that none came to a verdict behind. */
+static bool has_failure(const struct report *report) {
+    for (size_t i = 0; i < report->n_entries; i++) {
+        const struct report_entry *entry = &report->entries[i];
+
+        if (has_verdict(entry) ? !verdict_passed(entry->result.verdict) : entry->n_attempts > 0)
             return true;
     }
     return false;
@@ -57,11 +72,12 @@ static void check_one(const struct join_input *input, struct strv *problems) {
 
 /*
  * Of the `count` reports of one shard, sorted by their start: the only complete one if it is the last, so that the
- * others are of runs that were stopped and begun again; else NULL, since nothing tells which of them counts.
+ * others are of runs that were stopped and begun again; else NULL, since nothing tells which of them counts. One that
+ * knows of a failure is not set aside, interrupted or not.
  */
 static const struct join_input *choose(const struct join_input *inputs, size_t count) {
     for (size_t i = 0; i + 1 < count; i++) {
-        if (!was_interrupted(inputs[i].report))
+        if (!was_interrupted(inputs[i].report) || has_failure(inputs[i].report))
             return NULL;
     }
     if (count > 1 && (was_interrupted(inputs[count - 1].report) ||

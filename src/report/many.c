@@ -2,8 +2,9 @@
 /*
  * Several targets at once without a terminal's window: each that runs has a terminal sink and a writer of its own. With
  * a spool for a writer, a target comes out as a whole block when it has finished (with `quiet`, only if it did not
- * pass); with a prefix, each of its lines as it comes.
+ * pass); with a prefix, each of its lines as it comes. What is said of the run itself comes in any case.
  */
+#include "report/lines.h"
 #include "report/prefix.h"
 #include "report/result.h"
 #include "report/sink.h"
@@ -14,6 +15,7 @@ struct running {
     struct sink *terminal;
     struct spool spool;
     struct prefix prefix;
+    bool prepared; /* its first stage has begun: what is said from here on is of the target alone */
     struct running *next;
 };
 
@@ -71,6 +73,15 @@ static void end(struct many *many, struct running **at, const struct event *even
     running_free(running);
 }
 
+/* A line that is no target's. */
+static void write_line(const struct many *many, const char *prefix, const char *line) {
+    const struct terminal_options *terminal = &many->options.terminal;
+    _cleanup_free_ char *clean = text_sanitize(line);
+    _cleanup_free_ char *text = xasprintf("%s%s\n", prefix, clean);
+
+    many->writer->write(many->writer, terminal->one_liner ? terminal->err_fd : terminal->out_fd, text, strlen(text));
+}
+
 static void many_handle(struct sink *sink, const struct event *event) {
     struct many *many = many_of(sink);
     struct running **at = find(many, event->target);
@@ -79,7 +90,11 @@ static void many_handle(struct sink *sink, const struct event *event) {
     if (!*at && event->type != EVENT_STARTED)
         return;
     struct running *running = *at ? *at : begin(many, event->target);
-    running->terminal->handle(running->terminal, event);
+    running->prepared = running->prepared || event->type == EVENT_STAGE;
+    if (event->type == EVENT_NOTICE && !running->prepared && many->options.style == MANY_FAILED_BLOCKS)
+        write_line(many, "note: ", event->text);
+    else
+        running->terminal->handle(running->terminal, event);
     if (event->type == EVENT_FINISHED)
         end(many, find(many, event->target), event);
 }
@@ -87,11 +102,9 @@ static void many_handle(struct sink *sink, const struct event *event) {
 static void many_finish(struct sink *sink, const struct run_summary *summary) {
     struct many *many = many_of(sink);
     _cleanup_free_ char *line = summary_line(summary);
-    _cleanup_free_ char *text = xasprintf("%s\n", line);
-    int fd = many->options.terminal.one_liner ? many->options.terminal.err_fd : many->options.terminal.out_fd;
 
     if (!many->options.terminal.one_liner)
-        many->writer->write(many->writer, fd, text, strlen(text));
+        write_line(many, "", line);
 }
 
 static void many_free(struct sink *sink) {

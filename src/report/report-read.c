@@ -15,6 +15,8 @@
 #define ENTRIES_MAX 1000000U
 #define ITEMS_MAX 1000000U
 #define SHARDS_MAX 1000000U
+/* Bytes at the beginning of a report in which its format is named. */
+#define HEAD_MAX 4096U
 
 static void cleanup_json(json_t **json) {
     json_decref(*json);
@@ -427,6 +429,13 @@ static int read_summary(const json_t *document, struct report *report, struct er
     return 0;
 }
 
+/* What was cut off in the middle is a report that is damaged, not another's file. */
+static bool begins_as_report(const char *text, size_t size) {
+    static const char name[] = "\"" REPORT_FORMAT "\"";
+
+    return text && memmem(text, size < HEAD_MAX ? size : HEAD_MAX, name, strlen(name)) != NULL;
+}
+
 int report_parse_json(const char *text, size_t size, struct report **ret_report, struct error **ret_error) {
     _cleanup_report_ struct report *report = xcalloc(1, sizeof(*report));
     json_error_t error;
@@ -434,7 +443,8 @@ int report_parse_json(const char *text, size_t size, struct report **ret_report,
     int r;
 
     if (!document)
-        return error_new(ret_error, EBADMSG, "line %d: it is not JSON", error.line);
+        return error_new(ret_error, begins_as_report(text, size) ? EINVAL : EBADMSG, "line %d: it is not JSON",
+                         error.line);
     r = read_head(document, report, ret_error);
     r = r < 0 ? r : read_entries(document, report, ret_error);
     r = r < 0 ? r : read_summary(document, report, ret_error);

@@ -123,7 +123,8 @@ def changed(name, **changes):
     (changed("3.json", slots="x"), "'slots' is not"),
     ({"1.json": report(1, 2), "2.json": report(2, 2)}, "no shard has run any target"),
     ({"1.json": report(1, 2, entry("a")), "2.json": report(2, 2, entry("a"))}, "the target 'a' is in two shards"),
-    ({**without("3.json"), "3.json": json.dumps(report(3, 3, entry("d")))[:-20]}, "shard 3 of 3 is missing"),
+    ({**without("3.json"), "3.json": json.dumps(report(3, 3, entry("d")))[:-20]}, "3.json: line 1: it is not JSON"),
+    ({**good(), "4.json": json.dumps(report(3, 3, entry("d", "fail")))[:100]}, "4.json: line 1: it is not JSON"),
 ])
 def test_what_is_no_whole_run_fails_and_is_told(merge, reports, message):
     status, output, errors, merged = merge(copy.deepcopy(reports))
@@ -160,6 +161,29 @@ def test_a_shard_that_failed_and_ran_again_is_there_twice(merge):
     reports["2/first.json"] = report(2, 3, entry("b", "fail"), started_at_usec=1600000000000000)
     status, _, errors, _ = merge(reports)
     assert status == 69 and "shard 2 is there twice" in errors
+
+
+@pytest.mark.parametrize("first", [
+    [entry("b", None), entry("c2", "fail")],
+    [entry("b", "cancelled"), entry("c2", "timeout")],
+    [entry("b", None, attempts=[{"verdict": "panic", "reason": "r", "start_nsec": 1, "end_nsec": 2}]), entry("c2")],
+    [entry("b", "cancelled", attempts=[{"verdict": "fail", "reason": "r", "start_nsec": 1, "end_nsec": 2}]),
+     entry("c2", "skipped")],
+], ids=["killed", "cancelled", "killed at a further attempt", "cancelled at a further attempt"])
+def test_an_interrupted_shard_that_knows_of_a_failure_is_not_set_aside(merge, first):
+    reports = good()
+    reports["2/r.json"] = report(2, 3, entry("b"), entry("c2"))
+    reports["2/first.json"] = report(2, 3, *copy.deepcopy(first), started_at_usec=1600000000000000)
+    status, _, errors, _ = merge(reports)
+    assert status == 69 and "shard 2 is there twice" in errors
+
+
+def test_an_interrupted_shard_with_a_flaky_target_is_set_aside(merge):
+    reports = good()
+    reports["2/r.json"] = report(2, 3, entry("b"), entry("c2"))
+    flaky = entry("c2", "flaky", attempts=[{"verdict": "fail", "reason": "r", "start_nsec": 1, "end_nsec": 2}])
+    reports["2/first.json"] = report(2, 3, entry("b", None), flaky, started_at_usec=1600000000000000)
+    assert merge(reports)[0] == 0
 
 
 def test_other_files_of_a_directory_are_passed_over_with_a_note(merge):

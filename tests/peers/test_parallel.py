@@ -266,6 +266,15 @@ def test_a_shuffled_run_can_be_had_again(bench):
     assert names(run(bench, "-j1", "--shuffle=1")) != names(run(bench, "-j1", "--shuffle=2"))
 
 
+def test_what_is_said_of_the_run_itself_is_not_left_out_by_quiet(bench):
+    write(bench, [("a", "exit 0", "as_told"), ("b", "exit 0", "as_told")])
+    result = bench.finish(bench.start_vmtest(["--quiet", "--shuffle=7"]))
+    assert result.status == 0
+    lines = result.stdout.decode().splitlines()
+    assert lines[0] == "note: the targets run in the order of --shuffle=7"
+    assert len(lines) == 2 and "2 pass" in lines[1], lines
+
+
 # Choosing.
 
 def test_filters_add_up_and_what_is_excluded_is_left_out(bench):
@@ -292,15 +301,39 @@ def test_failed_runs_what_did_not_pass_the_last_time(bench):
     assert empty.events[-1]["targets"] == 0
 
 
-def test_an_interrupted_run_keeps_what_was_known_of_the_others(bench):
-    write(bench, [("a", "a 1", "tries"), ("b", "b 0", "tries")])
-    assert run(bench, "-j1").status == 1
-    write(bench, [("a", "a 0", "tries"), ("b", "b", "hangs")])
-    process = start(bench, "-j1")
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_what_a_stopped_run_did_not_end_has_not_passed(bench, stop):
+    targets = [(name, "exit 0", "as_told") for name in ("a", "b", "c", "other")]
+    write(bench, targets)
+    assert run(bench, "-j1").status == 0
+    write(bench, [("a", "exit 0", "as_told"), ("b", "b", "hangs"), *targets[2:]])
+    process = start(bench, "-j1", "--exclude", "other")
     bench.wait_for_note("hangs-b", process)
-    process.send_signal(signal.SIGINT)
-    assert bench.finish(process, 20).status == 130
-    assert names(bench.finish(start(bench, "--failed"))) == []  # a has passed by now, b had before
+    process.send_signal(stop)
+    bench.finish(process, 20)
+    write(bench, targets)
+    # Who was killed could not tell that a had passed.
+    assert names(run(bench, "-j1", "--failed")) == (["b", "c"] if stop == signal.SIGINT else ["a", "b", "c"])
+
+
+def test_what_is_skipped_has_not_passed(bench):
+    write(bench, [(name, "exit 0", "as_told") for name in "abc"])
+    assert run(bench, "-j1").status == 0
+    write(bench, [(name, f"exit {int(name == 'b')}", "as_told") for name in "abc"])
+    assert verdicts(run(bench, "-j1", "--fail-fast")) == {"a": "pass", "b": "fail", "c": "skipped"}
+    assert names(run(bench, "-j1", "--failed")) == ["b", "c"]
+
+
+def test_a_history_that_can_be_neither_written_nor_removed_is_told(bench, tmp_path):
+    write(bench, [("a", "exit 0", "as_told")])
+    bench.env["XDG_STATE_HOME"] = str(tmp_path / "state")
+    assert run(bench).status == 0
+    (kept,) = (tmp_path / "state/vmtest/history").iterdir()
+    kept.unlink()
+    kept.mkdir()
+    result = run(bench)
+    assert result.status == 0
+    assert result.stderr.startswith(b"vmtest: warning: ") and b"--failed" in result.stderr
 
 
 @pytest.mark.parametrize("state", ["/proc/nowhere", "/dev/null"])

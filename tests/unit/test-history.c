@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -24,6 +25,9 @@ static void what_was_noted_is_read_back(void **state) {
     history_note(history, "flaky", VERDICT_FLAKY, 1, 1000);
     history_note(history, "fails", VERDICT_FAIL, NSEC_PER_SEC, 1000);
     history_note(history, "old", VERDICT_PASS, NSEC_PER_SEC, 999);
+    history_note(history, "stopped", VERDICT_PASS, 2500 * NSEC_PER_MSEC, 1000);
+    history_note_unfinished(history, "stopped", 1000);
+    history_note_unfinished(history, "new", 1000);
     _cleanup_free_ char *text = history_format(history, 1000);
     _cleanup_history_ struct history *read = parse(text);
     assert_true(history_find(read, "a \"b\" \xc3\xbc", &entry));
@@ -31,6 +35,9 @@ static void what_was_noted_is_read_back(void **state) {
     assert_int_equal(entry.nsec, 1500 * NSEC_PER_MSEC);
     assert_true(history_find(read, "flaky", &entry) && entry.passed);
     assert_true(history_find(read, "fails", &entry) && !entry.passed);
+    assert_true(history_find(read, "stopped", &entry) && !entry.passed);
+    assert_int_equal(entry.nsec, 2500 * NSEC_PER_MSEC);
+    assert_true(history_find(read, "new", &entry) && !entry.passed && entry.nsec == 0);
     assert_false(history_find(read, "old", &entry));
     assert_false(history_find(read, "other", &entry));
 }
@@ -112,46 +119,163 @@ static void send(struct sink *sink, const struct job *job, enum event_type type,
                                        .result = &result});
 }
 
-/* Jobs of one target are one entry; what did not end keeps its old one. */
-static void the_sink_adds_what_has_ended_to_the_file(void **state) {
-    char directory[] = "/tmp/test-history.XXXXXX";
-    struct target targets[] = {{.name = (char *)"twice"}, {.name = (char *)"cancelled"}, {.name = (char *)"skipped"}};
-    struct target *pointers[] = {&targets[0], &targets[0], &targets[1], &targets[2]};
-    struct history_entry entry;
+/* A directory, and what removes it. */
+static char *make_directory(void) {
+    char *directory = xstrdup("/tmp/test-history.XXXXXX");
 
     assert_non_null(mkdtemp(directory));
-    _cleanup_free_ char *path = xasprintf("%s/a/b.json", directory);
-    _cleanup_run_plan_ struct run_plan *plan = run_plan_new(pointers, ARRAY_SIZE(pointers), 0);
-    struct sink *sink = sink_history_new(path, plan);
-    for (size_t i = 0; i < 3; i++)
-        send(sink, &plan->jobs[i], EVENT_STARTED, 1, 1, VERDICT_PASS);
-    send(sink, &plan->jobs[0], EVENT_FINISHED, 1, 4, VERDICT_FAIL);
-    send(sink, &plan->jobs[1], EVENT_RETRY, 1, 4, VERDICT_FAIL);
-    send(sink, &plan->jobs[1], EVENT_STARTED, 2, 5, VERDICT_PASS);
-    send(sink, &plan->jobs[1], EVENT_FINISHED, 2, 8, VERDICT_FLAKY);
-    send(sink, &plan->jobs[2], EVENT_FINISHED, 1, 9, VERDICT_CANCELLED);
-    send(sink, &plan->jobs[3], EVENT_FINISHED, 0, 9, VERDICT_SKIPPED);
-    sink->finish(sink, &(struct run_summary){0});
-    sink->free(sink);
+    return directory;
+}
 
-    _cleanup_history_ struct history *history = history_load(path);
-    assert_true(history_find(history, "twice", &entry));
-    assert_false(entry.passed);
-    assert_int_equal(entry.nsec, 7 * NSEC_PER_SEC);
-    assert_false(history_find(history, "cancelled", &entry));
-    assert_false(history_find(history, "skipped", &entry));
+static void remove_directory(const char *directory) {
     _cleanup_free_ char *command = xasprintf("rm -r '%s'", directory);
+
     assert_int_equal(system(command), 0);
 }
 
-static void a_place_that_cannot_be_written_is_no_error(void **state) {
-    _cleanup_run_plan_ struct run_plan *plan = run_plan_new(NULL, 0, 0);
-    struct sink *sink = sink_history_new("/proc/nowhere/x.json", plan);
+enum known { PASSED, NOT_PASSED, NOT_KNOWN };
 
+static enum known known(const char *path, const char *target) {
+    _cleanup_history_ struct history *history = history_load(path);
+    struct history_entry entry;
+
+    if (!history_find(history, target, &entry))
+        return NOT_KNOWN;
+    return entry.passed ? PASSED : NOT_PASSED;
+}
+
+static void what_a_run_begins_has_not_passed_until_it_has(void **state) {
+    _cleanup_free_ char *directory = make_directory();
+    _cleanup_free_ char *path = xasprintf("%s/a/b.json", directory);
+    struct target targets[] = {{.name = (char *)"a"}, {.name = (char *)"b"}, {.name = (char *)"other"}};
+    struct target *pointers[] = {&targets[0], &targets[1], &targets[2]};
+    _cleanup_run_plan_ struct run_plan *all = run_plan_new(pointers, 3, 0);
+    _cleanup_run_plan_ struct run_plan *two = run_plan_new(pointers, 2, 0);
+
+    struct sink *sink = sink_history_new(path, all);
+    for (size_t i = 0; i < 3; i++)
+        send(sink, &all->jobs[i], EVENT_FINISHED, 1, 1, VERDICT_PASS);
     sink->finish(sink, &(struct run_summary){0});
     sink->free(sink);
-    _cleanup_history_ struct history *history = history_load("/proc/nowhere/x.json");
-    assert_true(history_is_empty(history));
+    assert_int_equal(known(path, "a"), PASSED);
+
+    /* Whatever ends vmtest from here on. */
+    assert_int_equal(history_begin(path, two, NULL), 0);
+    assert_int_equal(known(path, "a"), NOT_PASSED);
+    assert_int_equal(known(path, "b"), NOT_PASSED);
+    assert_int_equal(known(path, "other"), PASSED);
+    sink = sink_history_new(path, two);
+    send(sink, &two->jobs[0], EVENT_FINISHED, 1, 1, VERDICT_PASS);
+    send(sink, &two->jobs[1], EVENT_FINISHED, 0, 1, VERDICT_SKIPPED);
+    sink->finish(sink, &(struct run_summary){0});
+    sink->free(sink);
+    assert_int_equal(known(path, "a"), PASSED);
+    assert_int_equal(known(path, "b"), NOT_PASSED);
+    remove_directory(directory);
+}
+
+/* Jobs of one target are one entry; one attempt that failed is enough, and none that passed is while others are open.
+ */
+static void the_sink_writes_what_came_of_each_target(void **state) {
+    static const struct {
+        const char *name;
+        struct {
+            enum event_type type;
+            unsigned attempt;
+            enum verdict verdict;
+        } events[4];
+        const char *verdict;
+    } cases[] = {
+        {"passed", {{EVENT_FINISHED, 1, VERDICT_PASS}}, "pass"},
+        {"flaky", {{EVENT_RETRY, 1, VERDICT_FAIL}, {EVENT_FINISHED, 2, VERDICT_FLAKY}}, "flaky"},
+        {"cancelled", {{EVENT_FINISHED, 1, VERDICT_CANCELLED}}, "unfinished"},
+        {"skipped", {{EVENT_FINISHED, 0, VERDICT_SKIPPED}}, "unfinished"},
+        {"silent", {{EVENT_TYPE_COUNT}}, "unfinished"},
+        {"failed", {{EVENT_RETRY, 1, VERDICT_PANIC}, {EVENT_FINISHED, 2, VERDICT_CANCELLED}}, "panic"},
+        {"again", {{EVENT_RETRY, 1, VERDICT_PANIC}, {EVENT_FINISHED, 2, VERDICT_TIMEOUT}}, "timeout"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *directory = make_directory();
+        _cleanup_free_ char *path = xasprintf("%s/b.json", directory);
+        struct target target = {.name = (char *)cases[i].name};
+        struct target *pointers[] = {&target};
+        _cleanup_run_plan_ struct run_plan *plan = run_plan_new(pointers, 1, 0);
+        _cleanup_buffer_ struct buffer text = {0};
+        struct sink *sink = sink_history_new(path, plan);
+
+        for (size_t j = 0; j < 4 && cases[i].events[j].type; j++) {
+            if (cases[i].events[j].type != EVENT_TYPE_COUNT)
+                send(sink, &plan->jobs[0], cases[i].events[j].type, cases[i].events[j].attempt, 1,
+                     cases[i].events[j].verdict);
+        }
+        sink->finish(sink, &(struct run_summary){0});
+        sink->free(sink);
+        assert_int_equal(file_read(path, 4096, &text, NULL), 0);
+        buffer_append(&text, "", 1);
+        _cleanup_free_ char *expected = xasprintf("\"verdict\":\"%s\"", cases[i].verdict);
+        if (!strstr(text.data, expected))
+            fail_msg("%s: %s", cases[i].name, text.data);
+        remove_directory(directory);
+    }
+}
+
+static void the_jobs_of_a_repeated_target_are_one_entry(void **state) {
+    static const struct {
+        enum verdict first, second;
+        enum known known;
+    } cases[] = {
+        {VERDICT_FAIL, VERDICT_PASS, NOT_PASSED},      {VERDICT_PASS, VERDICT_FAIL, NOT_PASSED},
+        {VERDICT_PASS, VERDICT_FLAKY, PASSED},         {VERDICT_PASS, VERDICT_CANCELLED, NOT_PASSED},
+        {VERDICT_CANCELLED, VERDICT_PASS, NOT_PASSED}, {VERDICT_CANCELLED, VERDICT_CANCELLED, NOT_PASSED},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *directory = make_directory();
+        _cleanup_free_ char *path = xasprintf("%s/b.json", directory);
+        struct target targets[] = {{.name = (char *)"twice"}, {.name = (char *)"behind"}};
+        struct target *pointers[] = {&targets[0], &targets[0], &targets[1]};
+        _cleanup_run_plan_ struct run_plan *plan = run_plan_new(pointers, ARRAY_SIZE(pointers), 0);
+        struct sink *sink = sink_history_new(path, plan);
+        struct history_entry entry;
+
+        for (size_t j = 0; j < 3; j++)
+            send(sink, &plan->jobs[j], EVENT_STARTED, 1, 1, VERDICT_PASS);
+        send(sink, &plan->jobs[0], EVENT_FINISHED, 1, 4, cases[i].first);
+        send(sink, &plan->jobs[1], EVENT_FINISHED, 1, 8, cases[i].second);
+        send(sink, &plan->jobs[2], EVENT_FINISHED, 1, 9, VERDICT_PASS);
+        sink->finish(sink, &(struct run_summary){0});
+        sink->free(sink);
+        assert_int_equal(known(path, "twice"), cases[i].known);
+        assert_int_equal(known(path, "behind"), PASSED);
+        _cleanup_history_ struct history *history = history_load(path);
+        if (cases[i].first == VERDICT_FAIL) {
+            assert_true(history_find(history, "twice", &entry));
+            assert_int_equal(entry.nsec, 7 * NSEC_PER_SEC);
+        }
+        remove_directory(directory);
+    }
+}
+
+static void a_place_that_cannot_be_written_is_an_error_only_where_it_says_something(void **state) {
+    _cleanup_free_ char *directory = make_directory();
+    _cleanup_free_ char *occupied = xasprintf("%s/b.json", directory);
+    struct target target = {.name = (char *)"a"};
+    struct target *pointers[] = {&target};
+    _cleanup_run_plan_ struct run_plan *plan = run_plan_new(pointers, 1, 0);
+    _cleanup_error_ struct error *error = NULL;
+
+    assert_int_equal(history_begin("/proc/nowhere/x.json", plan, NULL), 0);
+    struct sink *sink = sink_history_new("/proc/nowhere/x.json", plan);
+    sink->finish(sink, &(struct run_summary){0});
+    sink->free(sink);
+    assert_int_equal(known("/proc/nowhere/x.json", "a"), NOT_KNOWN);
+
+    /* Nothing can be renamed to it, and it cannot be removed. */
+    assert_int_equal(mkdir(occupied, 0700), 0);
+    assert_true(history_begin(occupied, plan, &error) < 0);
+    assert_non_null(strstr(error_message(error), "--failed will go by the runs before this one"));
+    remove_directory(directory);
 }
 
 static void each_configuration_has_a_file_and_a_one_liner_has_none(void **state) {
@@ -182,8 +306,10 @@ int main(void) {
         cmocka_unit_test(what_is_no_history_is_an_empty_one),
         cmocka_unit_test(failed_keeps_what_did_not_pass_and_what_is_not_known),
         cmocka_unit_test(failed_with_no_record_is_an_error_and_after_a_pass_nothing),
-        cmocka_unit_test(the_sink_adds_what_has_ended_to_the_file),
-        cmocka_unit_test(a_place_that_cannot_be_written_is_no_error),
+        cmocka_unit_test(what_a_run_begins_has_not_passed_until_it_has),
+        cmocka_unit_test(the_sink_writes_what_came_of_each_target),
+        cmocka_unit_test(the_jobs_of_a_repeated_target_are_one_entry),
+        cmocka_unit_test(a_place_that_cannot_be_written_is_an_error_only_where_it_says_something),
         cmocka_unit_test(each_configuration_has_a_file_and_a_one_liner_has_none),
     };
 

@@ -24,6 +24,8 @@ static int fake_glob(const char *directory, const char *pattern, struct strv *re
         {"k/vmlinuz-*", {"/dir/k/vmlinuz-6.12", "/dir/k/vmlinuz-6.2", "/dir/k/vmlinuz-6.12.1", "/dir/k/vmlinuz-5.10"}},
         {"k/vmlinuz-6*", {"/dir/k/vmlinuz-6.12", "/dir/k/vmlinuz-6.2"}},
         {"/abs/*", {"/abs/{a}"}},
+        {"m/*", {"/dir/m/z/vmlinuz-1", "/dir/m/a/vmlinuz-2", "/dir/m/m/kernel"}},
+        {"./m/*", {"/dir/./m/m/kernel", "/dir/m//a/vmlinuz-2"}},
         {"bad/utf8*", {"/dir/bad/utf8\xff"}},
         {"bad/control*", {"/dir/bad/control\n"}},
     };
@@ -232,6 +234,10 @@ static void patterns_expand_to_versions_in_their_order(void **state) {
         {"[[matrix]]\nimage = ['k/vmlinuz-6*']\ncommand = 'c'", "vmlinuz-6.2|vmlinuz-6.12"},
         {"[[matrix]]\nname = '{rootfs.name}'\nkernel = 'k'\nrootfs = ['k/vmlinuz-6*']\ncommand = 'c'",
          "vmlinuz-6.2|vmlinuz-6.12"},
+        /* One order for all: by the names only where each of them has a version. */
+        {"[[matrix]]\nkernel = ['m/*']\ncommand = 'c'", "vmlinuz-2|kernel|vmlinuz-1"},
+        {"[[matrix]]\nname = '{kernel}'\nkernel = ['./m/*', 'm/*', 'm/./z//vmlinuz-1']\ncommand = 'c'",
+         "/dir/m/a/vmlinuz-2|/dir/m/m/kernel|/dir/m/z/vmlinuz-1"},
         /* Of what is no path a star is a star. */
         {HEAD "a = ['*', 'k/*/bzImage']", "*|k/*/bzImage"},
     };
@@ -299,6 +305,10 @@ static void what_is_excluded_is_left_out(void **state) {
         {TWO "exclude = [{ kernel = 'k/*6.12' }]", "vmlinuz-6.2x|vmlinuz-6.2y"},
         {TWO "exclude = [{ kernel = '/dir/k/*6.12' }]", "vmlinuz-6.2x|vmlinuz-6.2y"},
         {TWO "exclude = [{ kernel = '6.12' }]", ALL},
+        /* What lies above the configuration leaves nothing out, unless the pattern says so. */
+        {TWO "exclude = [{ kernel = '*dir*' }]", ALL},
+        {TWO "exclude = [{ kernel = '/d*6.12' }]", "vmlinuz-6.2x|vmlinuz-6.2y"},
+        {TWO "exclude = [{ kernel = 'dir/*' }]", ALL},
         {TWO "[[matrix.exclude]]\na = 'x'\n[[matrix.exclude]]\nkernel = '*6.2'", "vmlinuz-6.12y"},
         {"[[matrix]]\nname = '{vm.num_cpus}{uefi}'\nimage = 'i'\ncommand = 'c'\nvm.num_cpus = [1, 2, 11]\n"
          "uefi = [true, false]\nexclude = [{ vm.num_cpus = 1, uefi = true }, { vm = { num_cpus = [2, 3] } }]",

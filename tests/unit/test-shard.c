@@ -306,6 +306,8 @@ static void the_hash_changes_with_what_is_run_and_with_nothing_else(void **state
     HASH_DIFFERS(target->name[1]++, target->name[1]--);
     HASH_DIFFERS(target->timeout = 1, target->timeout = 0);
     HASH_DIFFERS(target->fail_on = 1, target->fail_on = 0);
+    HASH_DIFFERS(target->where[KEY_ENV_PASS] = (char *)"f.toml:1:1", target->where[KEY_ENV_PASS] = NULL);
+    HASH_DIFFERS(strv_append(&target->env_pass, "CI_*"), strv_deinit(&target->env_pass));
     HASH_DIFFERS(target->memory++, target->memory--);
     HASH_DIFFERS(plan->n_jobs--, plan->n_jobs++);
     HASH_DIFFERS(plan->retries++, plan->retries--);
