@@ -225,7 +225,7 @@ static void set_string(void *field, const char *text) {
     char **string = field;
 
     free(*string);
-    *string = xstrdup(text);
+    *string = text ? xstrdup(text) : NULL;
 }
 
 /* Gives an option its value; one that is given twice keeps the last one. */
@@ -238,7 +238,7 @@ static int option_set(struct options *options, const struct option_row *row, con
     int r = 0;
 
     options->given[row - option_rows] = true;
-    if (row->type != OPTION_TYPE_FLAG && text)
+    if (row->type == OPTION_TYPE_SEED || (row->type != OPTION_TYPE_FLAG && text))
         set_string(&options->text[row - option_rows], text);
     switch (row->type) {
     case OPTION_TYPE_FLAG:

@@ -399,6 +399,9 @@ static void an_optional_argument_stands_behind_an_equals_sign(void **state) {
     assert_true(without.given[OPTION_SHUFFLE] && !without.text[OPTION_SHUFFLE]);
     assert_string_equal(with.text[OPTION_SHUFFLE], "18446744073709551615");
     assert_true(with.seed == UINT64_MAX);
+
+    _cleanup_options_ struct options last = parse_good("--shuffle=5 --shuffle");
+    assert_null(last.text[OPTION_SHUFFLE]);
 }
 
 static void help_names_every_option_within_80_columns(void **state) {
