@@ -21,11 +21,8 @@ static void add_description(struct buffer *out, const char *text) {
     }
 }
 
-/* A double-quoted scalar of YAML; `text` as report_plain_line() makes it. */
-static void add_quoted(struct buffer *out, const char *text) {
-    size_t size = strlen(text);
-
-    buffer_append_string(out, "\"");
+/* The inside of a double-quoted scalar of YAML; `text` as report_plain_line() makes it. */
+static void add_escaped(struct buffer *out, const char *text, size_t size) {
     for (size_t i = 0; i < size;) {
         size_t length = 1;
 
@@ -42,7 +39,35 @@ static void add_quoted(struct buffer *out, const char *text) {
             buffer_append(out, text + i, length);
         i += length;
     }
+}
+
+static void add_quoted(struct buffer *out, const char *text) {
     buffer_append_string(out, "\"");
+    add_escaped(out, text, strlen(text));
+    buffer_append_string(out, "\"");
+}
+
+/*
+ * An item of a list. Perl's TAP::Parser takes one whose first word has a colon and a space behind it for a table,
+ * quotes or not, and reads no further: such colons are escaped, at the end of the word and apart from it.
+ */
+static void add_item(struct buffer *out, const char *text) {
+    size_t word = strcspn(text, " ");
+    const size_t colons[] = {word > 0 ? word - 1 : 0, word + strspn(text + word, " ")};
+    size_t from = 0;
+
+    buffer_append_string(out, "    - \"");
+    for (size_t i = 0; i < ARRAY_SIZE(colons); i++) {
+        size_t at = colons[i];
+
+        if (at < from || text[at] != ':' || text[at + 1] != ' ')
+            continue;
+        add_escaped(out, text + from, at - from);
+        buffer_append_string(out, "\\x3a");
+        from = at + 1;
+    }
+    add_escaped(out, text + from, strlen(text + from));
+    buffer_append_string(out, "\"\n");
 }
 
 static void add_value(struct buffer *out, const char *key, const char *text) {
@@ -66,9 +91,7 @@ static void add_lines(struct buffer *out, const char *key, const char *text) {
     plain[strlen(plain) - 1] = '\0'; /* the last line feed, which would begin another line */
     buffer_printf(out, "  %s:\n", key);
     while ((line = strsep(&rest, "\n")) != NULL) {
-        buffer_append_string(out, "    - ");
-        add_quoted(out, line);
-        buffer_append_string(out, "\n");
+        add_item(out, line);
     }
 }
 
@@ -113,16 +136,16 @@ static void add_diagnostics(struct buffer *out, const struct report_entry *entry
         _cleanup_free_ char *text = xasprintf("%s: %s", result->findings[i].kind, result->findings[i].title);
         _cleanup_free_ char *line = report_plain_line(text);
 
-        buffer_append_string(out, i == 0 ? "  findings:\n    - " : "    - ");
-        add_quoted(out, line);
-        buffer_append_string(out, "\n");
+        if (i == 0)
+            buffer_append_string(out, "  findings:\n");
+        add_item(out, line);
     }
     for (size_t i = 0; i < entry->n_attempts; i++) {
         _cleanup_free_ char *line = report_plain_line(entry->attempts[i].reason);
 
-        buffer_append_string(out, i == 0 ? "  attempts_before:\n    - " : "    - ");
-        add_quoted(out, line);
-        buffer_append_string(out, "\n");
+        if (i == 0)
+            buffer_append_string(out, "  attempts_before:\n");
+        add_item(out, line);
     }
     add_lines(out, "console", entry->console);
     add_lines(out, "output", entry->output);

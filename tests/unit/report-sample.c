@@ -54,6 +54,9 @@ static char *draw_text(unsigned pieces) {
         "<script>",
         "'",
         "%0A",
+        "oops: BUG",
+        " : ",
+        ": ",
         "\xef\xbb\xbf",
     };
     struct buffer text = {0};
