@@ -100,7 +100,9 @@ static void note(struct history *history, const char *target, const char *verdic
 }
 
 void history_note(struct history *history, const char *target, enum verdict verdict, uint64_t nsec, int64_t now) {
-    note(history, target, verdict_name(verdict), (double)(nsec / NSEC_PER_MSEC) / 1000.0, now);
+    uint64_t whole_msec = nsec / NSEC_PER_MSEC;
+
+    note(history, target, verdict_name(verdict), (double)whole_msec / 1000.0, now);
 }
 
 void history_note_unfinished(struct history *history, const char *target, int64_t now) {

@@ -12,6 +12,7 @@
 #include "report/result.h"
 #include "report/sink.h"
 #include "report/spool.h"
+#include "report/window.h"
 
 #define DRAW_INTERVAL (NSEC_PER_SEC / 12)
 #define LAST_LINE_MAX 4096
@@ -66,21 +67,55 @@ static void terminal_size(const struct live *live, unsigned *ret_columns, unsign
     *ret_rows = size.ws_row ? size.ws_row : DEFAULT_ROWS;
 }
 
-/* Columns that a safe line takes. */
-static unsigned text_columns(const char *text) {
-    unsigned columns = 0;
+/* The next character of a safe line; moves *text behind it. */
+static wchar_t take_character(const char **text) {
+    size_t size = strlen(*text);
+    size_t length = 1;
 
-    for (size_t size = strlen(text); size > 0;) {
-        size_t length = 1;
+    while (length < UTF8_MAX && length < size && utf8_valid_prefix(*text, length) != length)
+        length++;
+    wchar_t character = utf8_decode(*text, length);
+    *text += length;
+    return character;
+}
 
-        while (length < UTF8_MAX && length < size && utf8_valid_prefix(text, length) != length)
-            length++;
-        int width = utf8_width(utf8_decode(text, length));
-        columns += width > 0 ? (unsigned)width : 0;
-        text += length;
-        size -= length;
+/*
+ * Whether it makes one picture of others: how wide that is, each terminal sees in its own way. Joiners, variation
+ * selectors and the colours of skins.
+ */
+static bool is_joining(wchar_t character) {
+    return character == 0x200d || character == 0xfe0e || character == 0xfe0f ||
+           (character >= 0x1f3fb && character <= 0x1f3ff);
+}
+
+/* The text without what joins characters. Caller frees. */
+static char *without_joining(const char *text) {
+    struct buffer out = {0};
+
+    for (const char *next = text; *text; text = next) {
+        if (!is_joining(take_character(&next)))
+            buffer_append(&out, text, (size_t)(next - text));
     }
-    return columns;
+    return buffer_take(&out);
+}
+
+/* Rows that a safe line takes: a wide character that does not fit into the rest of a row begins the next one. */
+static unsigned line_rows(const char *text, unsigned columns) {
+    unsigned rows = 1;
+    unsigned column = 0;
+
+    while (*text) {
+        int width = utf8_width(take_character(&text));
+
+        if (width <= 0)
+            continue;
+        if (column > 0 && column + (unsigned)width > columns) {
+            rows++;
+            column = 0;
+        }
+        column += (unsigned)width;
+    }
+    return rows;
 }
 
 /* How many rows of the screen the region takes now, the terminal having wrapped what has become too long. */
@@ -89,24 +124,24 @@ static unsigned drawn_rows(const struct live *live, unsigned columns) {
     char *rest = copy;
     unsigned rows = 0;
 
-    while (rest && *rest) {
-        unsigned width = text_columns(strsep(&rest, "\n"));
-
-        rows += width > columns ? (width + columns - 1) / columns : 1;
-    }
+    while (rest && *rest)
+        rows += line_rows(strsep(&rest, "\n"), columns);
     return rows;
 }
 
-static void erase(struct live *live, struct buffer *out) {
+/* The rows of the region above the cursor's, which is all that the cursor can reach; it is taken for gone. */
+static unsigned take_region(struct live *live) {
     unsigned columns;
     unsigned rows;
 
-    if (live->drawn.size == 0)
-        return;
     terminal_size(live, &columns, &rows);
-    unsigned up = drawn_rows(live, columns);
-    buffer_printf(out, "\r\033[%uA\033[J", up < rows ? up : rows - 1);
+    unsigned drawn = drawn_rows(live, columns);
     buffer_consume(&live->drawn, live->drawn.size);
+    return drawn < rows ? drawn : rows - 1;
+}
+
+static void erase(struct live *live, struct buffer *out) {
+    window_clear_rows(out, take_region(live));
 }
 
 static char *duration_text(uint64_t nsec) {
@@ -153,7 +188,8 @@ static uint64_t estimate(const struct live *live) {
     return work > longest ? work : longest;
 }
 
-static void add_row(struct live *live, struct buffer *out, const char *text, unsigned columns, bool dim) {
+static void add_row(struct live *live, struct buffer *out, const char *line, unsigned columns, bool dim) {
+    _cleanup_free_ char *text = without_joining(line);
     size_t length = text_clip(text, columns);
     bool styled = dim && live->options.terminal.color;
 
@@ -210,7 +246,9 @@ static void draw(struct live *live, struct buffer *out) {
     terminal_size(live, &columns, &rows);
     for (const struct row *row = live->rows; row; row = row->next)
         n_running++;
-    erase(live, out);
+    unsigned up = take_region(live);
+    if (up > 0)
+        buffer_printf(out, "\r\033[%uA", up);
     /* The region and the cursor's row must fit on the screen, or its top could not be reached again. */
     unsigned room = rows > 3 ? rows - 3 : 0;
     for (const struct row *row = live->rows; row && n_shown < room; row = row->next, n_shown++) {
@@ -222,6 +260,7 @@ static void draw(struct live *live, struct buffer *out) {
     _cleanup_free_ char *more =
         n_running > n_shown ? xasprintf("%s (%u more rows)", counts, n_running - n_shown) : xstrdup(counts);
     add_row(live, out, more, columns, false);
+    buffer_append_string(out, "\033[J"); /* what the region had more of */
     live->drawn_at = live->now;
     live->dirty = false;
 }

@@ -62,10 +62,8 @@ static struct running *begin(struct many *many, const char *name) {
     return running;
 }
 
-static void end(struct many *many, struct running **at, const struct event *event) {
-    struct running *running = *at;
-
-    *at = running->next;
+static void end(struct many *many, struct running *running, const struct event *event) {
+    *find(many, running->name) = running->next;
     prefix_flush(&running->prefix);
     if (many->options.style == MANY_BLOCKS ||
         (many->options.style == MANY_FAILED_BLOCKS && event->result->verdict != VERDICT_PASS))
@@ -96,7 +94,7 @@ static void many_handle(struct sink *sink, const struct event *event) {
     else
         running->terminal->handle(running->terminal, event);
     if (event->type == EVENT_FINISHED)
-        end(many, find(many, event->target), event);
+        end(many, running, event);
 }
 
 static void many_finish(struct sink *sink, const struct run_summary *summary) {

@@ -58,7 +58,7 @@ static int get_number(const json_t *object, const char *key, uint64_t max, uint6
 
 static int get_unsigned(const json_t *object, const char *key, unsigned max, unsigned *ret_number,
                         struct error **ret_error) {
-    uint64_t number;
+    uint64_t number = 0;
     int r = get_number(object, key, max, &number, ret_error);
 
     if (r == 0)

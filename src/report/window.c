@@ -58,9 +58,16 @@ void window_draw(struct window *window, struct buffer *out, const struct strv *t
     buffer_append_string(out, "\033[J");
 }
 
-void window_erase(struct window *window, struct buffer *out) {
-    if (window->n_drawn == 0)
+void window_clear_rows(struct buffer *out, unsigned count) {
+    if (count == 0)
         return;
-    go_up(window, out);
-    buffer_append_string(out, "\033[J");
+    buffer_printf(out, "\r\033[%uA", count);
+    for (unsigned i = 0; i < count; i++)
+        buffer_append_string(out, "\033[K\n");
+    buffer_printf(out, "\033[%uA", count);
+}
+
+void window_erase(struct window *window, struct buffer *out) {
+    window_clear_rows(out, window->n_drawn);
+    window->n_drawn = 0;
 }

@@ -20,4 +20,10 @@ void window_draw(struct window *window, struct buffer *out, const struct strv *t
 /* Appends to `out` what removes the region; the cursor is then where the region began. */
 void window_erase(struct window *window, struct buffer *out);
 
+/*
+ * Appends to `out` what clears the `count` rows above the cursor's and leaves it at the first of them. Row by row: to
+ * clear the rest of the screen from its first place on (ED) makes tmux keep all of it in its history.
+ */
+void window_clear_rows(struct buffer *out, unsigned count);
+
 #endif

@@ -9,7 +9,8 @@
 
 /*
  * The screen: a list of rows; "\n" also returns the carriage, as a terminal's driver has it. A row longer than the
- * width is a failure, as is going up above the top.
+ * width is a failure, as is going up above the top, and clearing the screen from its first place on: tmux would keep
+ * what was there in its history.
  */
 struct screen {
     struct buffer rows[64];
@@ -43,6 +44,7 @@ static const char *screen_sequence(struct screen *screen, const char *p) {
         screen_cut(screen, screen->row, screen->column);
         break;
     case 'J':
+        assert_true(screen->row > 0 || screen->column > 0);
         screen_cut(screen, screen->row, screen->column);
         for (size_t i = screen->row + 1; i < ARRAY_SIZE(screen->rows); i++)
             screen_cut(screen, i, 0);

@@ -6,6 +6,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "report/lines.h"
@@ -202,6 +205,73 @@ static void a_row_is_never_wider_than_the_terminal(void **state) {
     }
 }
 
+/* What joins characters to one picture is as wide as a terminal thinks: it is not shown. */
+static void a_row_has_nothing_of_unknown_width(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = live_new(60);
+
+    start(fixture, 0);
+    say(fixture, 0,
+        "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7 \xe2\x9d\xa4\xef\xb8\x8f \xf0\x9f\x91\x8d\xf0\x9f\x8f\xbd!\n");
+    assert_shown(fixture, "one  command 3s  \xf0\x9f\x91\xa9\xf0\x9f\x91\xa7 \xe2\x9d\xa4 \xf0\x9f\x91\x8d!\n"
+                          "0/5, 1 running\n");
+}
+
+/* A pseudo terminal, so that there is a size that changes. */
+static struct fixture *live_on_terminal(int *ret_fd, int *ret_other) {
+    struct fixture *fixture = fixture_new();
+    struct live_options options = {.terminal = terminal};
+
+    assert_int_equal(openpty(ret_fd, ret_other, NULL, NULL, NULL), 0);
+    options.terminal.columns = 0;
+    options.terminal.out_fd = *ret_other;
+    fixture->sink = sink_live_new(&options, fixture->plan, &fixture->recorder.writer);
+    return fixture;
+}
+
+static void resize(int fd, unsigned short columns, unsigned short rows) {
+    const struct winsize size = {.ws_col = columns, .ws_row = rows};
+
+    assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
+}
+
+/* Where a terminal has wrapped the rows, the way up is that of the rows that there are now. */
+static void rows_that_were_wrapped_are_counted_as_the_terminal_wraps_them(void **state) {
+#define WIDE "\xe6\xbc\xa2"
+    static const struct {
+        const char *line;
+        unsigned short columns;
+        const char *up; /* of "one  command 3s  LINE" and the counts */
+    } cases[] = {
+        {"plain", 80, "\r\033[2A"},
+        {"plain", 22, "\r\033[2A"},
+        {"plain", 21, "\r\033[3A"},
+        /* 17 columns, and wide characters behind them: 23 in all. The last place of a row of 20 stays empty. */
+        {WIDE WIDE WIDE, 20, "\r\033[3A"},
+        {WIDE WIDE WIDE, 9, "\r\033[5A"},
+        {WIDE WIDE WIDE WIDE WIDE WIDE WIDE WIDE WIDE, 5, "\r\033[11A"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        int fd;
+        int other;
+        _cleanup_fixture_ struct fixture *fixture = live_on_terminal(&fd, &other);
+        _cleanup_free_ char *line = xasprintf("%s\n", cases[i].line);
+
+        resize(fd, 80, 24);
+        start(fixture, 0);
+        say(fixture, 0, line);
+        size_t drawn = fixture->recorder.out.size;
+        resize(fd, cases[i].columns, 24);
+        fixture->sink->tick(fixture->sink, fixture->now + NSEC_PER_SEC);
+        const char *redraw = fixture->recorder.out.data + drawn;
+        if (!str_skip_prefix(redraw, cases[i].up))
+            fail_msg("case %zu: %.12s", i, redraw + 1);
+        (void)close(fd);
+        (void)close(other);
+    }
+#undef WIDE
+}
+
 static void redraws_are_bounded(void **state) {
     _cleanup_fixture_ struct fixture *fixture = live_new(60);
     struct event event = {.type = EVENT_OUTPUT, .stream = OUTPUT_STDOUT, .data = "x\n", .size = 2};
@@ -340,6 +410,8 @@ int main(void) {
         cmocka_unit_test(the_live_view_has_a_row_for_each_that_runs),
         cmocka_unit_test(a_retry_and_a_flaky_end_are_shown),
         cmocka_unit_test(a_row_is_never_wider_than_the_terminal),
+        cmocka_unit_test(a_row_has_nothing_of_unknown_width),
+        cmocka_unit_test(rows_that_were_wrapped_are_counted_as_the_terminal_wraps_them),
         cmocka_unit_test(redraws_are_bounded),
         cmocka_unit_test(what_was_never_started_is_only_counted),
         cmocka_unit_test(blocks_come_whole_and_in_the_order_of_the_ends),

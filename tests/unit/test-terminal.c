@@ -369,8 +369,9 @@ static void colours_dim_the_window_and_redden_the_error(void **state) {
                                          "\r\033[1A\033[K===> Booting\n\033[K\033[2mhi\033[0m\n\033[J");
     size_t before = fixture->recorder.out.size;
     finished(fixture, VERDICT_ERROR, 0, "bad", "");
-    assert_string_equal(out_of(fixture) + before, "\r\033[2A\033[J===> Booting\nhi\n\033[31merror: bad\033[0m\n"
-                                                  "\033[31mFAILED\033[0m\n");
+    assert_string_equal(out_of(fixture) + before,
+                        "\r\033[2A\033[K\n\033[K\n\033[2A===> Booting\nhi\n\033[31merror: bad\033[0m\n"
+                        "\033[31mFAILED\033[0m\n");
     started(fixture, "u");
     before = fixture->recorder.out.size;
     finished(fixture, VERDICT_PASS, 0, "", "");
