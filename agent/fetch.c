@@ -86,11 +86,12 @@ static void add_name(const char *name) {
     (void)snprintf(names[n_names++], sizeof(names[0]), "%s", name);
 }
 
-/* Fills `names`. Returns the directory, or -1 with errno. */
+/* Fills `names`. Returns the directory, or -1 with errno; E2BIG: more match than are taken. */
 static int list(const struct request *request) {
     int parent = open(request->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory;
     const struct dirent *entry;
+    int problem;
 
     n_names = 0;
     if (parent < 0)
@@ -105,12 +106,28 @@ static int list(const struct request *request) {
         return parent;
     }
     directory = fdopendir(dup(parent));
-    while (directory && n_names < FILES_MAX && (entry = readdir(directory)) != NULL) {
-        if (fnmatch(request->name, entry->d_name, FNM_PERIOD) == 0)
+    problem = directory ? 0 : errno;
+    while (problem == 0) {
+        errno = 0;
+        entry = readdir(directory);
+        if (!entry)
+            break;
+        if (fnmatch(request->name, entry->d_name, FNM_PERIOD) != 0)
+            continue;
+        if (n_names == FILES_MAX)
+            problem = E2BIG;
+        else
             add_name(entry->d_name);
     }
+    if (problem == 0)
+        problem = errno; /* readdir()'s */
     if (directory)
         (void)closedir(directory);
+    if (problem != 0) {
+        (void)close(parent);
+        errno = problem;
+        return -1;
+    }
     qsort(names, n_names, sizeof(names[0]), compare_names);
     return parent;
 }
@@ -218,6 +235,8 @@ static _Noreturn void send_files(int out, const struct request *request) {
     size_t n_sent = 0;
     size_t n_old = 0;
 
+    if (parent < 0 && errno == E2BIG)
+        give_up(out, "%s/%s: more than %u files match", request->parent, request->name, FILES_MAX);
     if (parent < 0)
         give_up(out, "%s: %s", request->parent, strerror(errno));
     for (size_t i = 0; i < n_names; i++) {

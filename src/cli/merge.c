@@ -50,6 +50,11 @@ static int add_output(struct merge *merge, const char *text, struct error **ret_
         error_context(ret_error, "merge: option '--report'");
         return r;
     }
+    for (size_t i = 0; i < merge->n_outputs; i++) {
+        if (report_request_same(&merge->outputs[i], &request))
+            return error_new(ret_error, EINVAL, "merge: option '--report': '%s' is asked for twice",
+                             request.path ? request.path : text);
+    }
     merge->outputs = xreallocarray(merge->outputs, merge->n_outputs + 1, sizeof(*merge->outputs));
     merge->outputs[merge->n_outputs++] = request;
     return 0;
@@ -166,9 +171,12 @@ static void add_directory(struct merge *merge, const char *path, unsigned depth)
 static void find_inputs(struct merge *merge) {
     for (size_t i = 0; i < merge->paths.count; i++) {
         const char *path = merge->paths.items[i];
+        struct stat status;
 
         if (path_is_directory(path))
             add_directory(merge, path, 0);
+        else if (stat(path, &status) == 0 && is_output(merge, &status))
+            strv_append_printf(&merge->problems, "%s is to be read, and --report would write over it", path);
         else
             add_file(merge, path, false);
     }
@@ -204,13 +212,16 @@ static void print_summary(const struct report *report, size_t n_shards) {
     (void)printf("; %u did not pass\n", report->summary.n_not_passed);
 }
 
-static int write_outputs(const struct merge *merge, const struct report *report, struct error **ret_error) {
+static int write_outputs(struct merge *merge, const struct report *report, struct error **ret_error) {
     for (size_t i = 0; i < merge->n_outputs; i++) {
         _cleanup_buffer_ struct buffer text = {0};
         int r;
 
         if (merge->outputs[i].writer->has_file) {
-            r = report_request_write(&merge->outputs[i], report, ret_error);
+            r = report_request_open(&merge->outputs[i], ret_error);
+            if (r == 0)
+                r = report_request_write(&merge->outputs[i], report, ret_error);
+            report_request_close(&merge->outputs[i]);
         } else {
             report_write_github(report, NULL, &text);
             (void)fwrite(text.data ? text.data : "", 1, text.size, stdout);

@@ -48,6 +48,13 @@ static struct tap_text reason_of(const char *at, const char *end) {
     return trim(at, end);
 }
 
+/* Whether a directive's word ends there: "SKIP why", "SKIP: why", "skip - why", but not "skip-list". */
+static bool ends_directive(const char *at, const char *end) {
+    if (at < end && *at == '-')
+        at++;
+    return at == end || is_blank(*at) || *at == ':';
+}
+
 /* A directive behind a "#", whose reason it gives. Some tools say "skipped", as TAP 14 allows. */
 static enum tap_directive directive_at(const char *at, const char *end, struct tap_text *ret_reason) {
     static const struct {
@@ -65,7 +72,7 @@ static enum tap_directive directive_at(const char *at, const char *end, struct t
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         const char *rest = skip_word(at, end, words[i].word);
 
-        if (rest) {
+        if (rest && ends_directive(rest, end)) {
             *ret_reason = reason_of(rest, end);
             return words[i].directive;
         }
@@ -181,6 +188,22 @@ static bool parse_version(struct tap_line *line, const char *at, const char *end
     return true;
 }
 
+/* Behind a caller as kernels with CONFIG_PRINTK_CALLER name it, "[    T1]" or "[   C12]", else `at`. */
+static size_t skip_caller(const char *line, size_t size, size_t at) {
+    size_t digits;
+    size_t start = at;
+
+    if (at == size || line[at] != '[')
+        return start;
+    for (at++; at < size && is_blank(line[at]);)
+        at++;
+    if (at == size || (line[at] != 'T' && line[at] != 'C'))
+        return start;
+    for (digits = ++at; at < size && isdigit((unsigned char)line[at]);)
+        at++;
+    return at > digits && at < size && line[at] == ']' ? at + 1 : start;
+}
+
 size_t tap_line_stamp(const char *line, size_t size) {
     size_t at = 0;
     size_t digits;
@@ -204,7 +227,7 @@ size_t tap_line_stamp(const char *line, size_t size) {
         at++;
     if (at - digits != 6 || at == size || line[at] != ']')
         return 0;
-    at++;
+    at = skip_caller(line, size, at + 1);
     return at < size && line[at] == ' ' ? at + 1 : at;
 }
 

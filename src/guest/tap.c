@@ -13,6 +13,9 @@
 #define TEXT_MAX ((size_t)4 << 10) /* of what is said of a test */
 #define NAME_MAX_BYTES 2048
 #define HASH_INDENT 2u
+/* The highest number of a test that is looked for twice. */
+#define NUMBERS_MAX (1u << 20)
+#define NO_PLAN "no plan (1..N) came with the tests: some may be missing"
 
 struct result {
     char *name;
@@ -22,11 +25,23 @@ struct result {
     uint64_t nsec;
 };
 
-struct level {
-    unsigned indent;
+/* A document of a level: a stream, and a test's output, may hold one behind the other. */
+struct document {
+    bool begun; /* by its version */
     bool planned;
+    bool closed; /* the plan stood behind the tests */
     uint32_t plan;
     uint32_t seen;
+    uint32_t number;   /* of the last test */
+    uint32_t highest;  /* number of a test */
+    uint32_t doubled;  /* the first number that came twice; 0: none */
+    struct buffer had; /* a bit for each number that came */
+};
+
+struct level {
+    unsigned indent;
+    struct document document;
+    char *problem;     /* of the documents before this one, or NULL */
     char *skip_reason; /* of a plan of none; or NULL */
     struct result **results;
     size_t n_results;
@@ -73,6 +88,8 @@ static void level_clear(struct level *level) {
         result_free(level->results[i]);
     free(level->results);
     free(level->skip_reason);
+    free(level->problem);
+    buffer_deinit(&level->document.had);
     *level = (struct level){.indent = level->indent};
 }
 
@@ -165,11 +182,58 @@ static void give_all(struct tap *tap, struct level *level) {
     level->results = NULL;
 }
 
+/* Notes a test's number; one without has the next one. */
+static void note_number(struct document *document, uint32_t number) {
+    uint32_t bit;
+
+    document->number = number > 0 ? number : document->number + 1;
+    if (document->number > document->highest)
+        document->highest = document->number;
+    if (document->number > NUMBERS_MAX)
+        return;
+    while (document->had.size <= document->number / 8)
+        buffer_append(&document->had, "", 1);
+    bit = 1u << document->number % 8;
+    if (document->had.data[document->number / 8] & bit && document->doubled == 0)
+        document->doubled = document->number;
+    document->had.data[document->number / 8] = (char)(document->had.data[document->number / 8] | bit);
+}
+
+/* What is wrong of a document as a whole, or NULL. Caller frees. */
+static char *document_problem(const struct document *document) {
+    if (document->begun && !document->planned && document->seen == 0)
+        return xstrdup("no test came behind \"TAP version\"");
+    if (document->planned && document->plan != document->seen)
+        return xasprintf("%u test%s planned, %u ran", document->plan, document->plan == 1 ? " was" : "s were",
+                         document->seen);
+    if (document->doubled > 0)
+        return xasprintf("test %u came twice", document->doubled);
+    if (document->planned && document->highest > document->plan)
+        return xasprintf("test %u is not in the plan, 1..%u", document->highest, document->plan);
+    return NULL;
+}
+
+/* Ends a document of a level, whose results stay: what is wrong of it is wrong of the level. */
+static void next_document(struct level *level) {
+    char *problem = document_problem(&level->document);
+
+    if (level->problem)
+        free(problem);
+    else
+        level->problem = problem;
+    buffer_deinit(&level->document.had);
+    level->document = (struct document){0};
+}
+
 /* What is wrong of a level as a whole, or NULL. Caller frees. */
 static char *level_problem(const struct level *level) {
-    if (!level->planned || level->plan == level->seen)
-        return NULL;
-    return xasprintf("%u test%s planned, %u ran", level->plan, level->plan == 1 ? " was" : "s were", level->seen);
+    return level->problem ? xstrdup(level->problem) : document_problem(&level->document);
+}
+
+/* Whether anything of TAP stood there, whatever has become of it. */
+static bool level_is_used(const struct level *level) {
+    return level->document.seen > 0 || level->document.planned || level->document.begun || level->problem ||
+           level->n_results > 0;
 }
 
 /* Moves the results of a level below another one's, with `name` in front unless that is NULL. */
@@ -205,14 +269,18 @@ static void end_orphans(struct tap *tap, unsigned indent) {
     while (tap->n_levels > 1 && tap->levels[tap->n_levels - 1].indent > indent) {
         struct level *level = &tap->levels[--tap->n_levels];
         struct level *above = &tap->levels[tap->n_levels - 1];
+        const struct document *document = &level->document;
         char *problem = level_problem(level);
 
         if (problem)
             set_failure(tap, problem);
-        else if (level->seen > 0 && !level->planned && tap->n_levels == 1 && above->seen == 0 && !above->planned)
-            set_failure(tap, xstrdup("no plan (1..N) came with the tests: some may be missing"));
-        else if (level->planned && level->plan == 0)
+        else if (document->seen > 0 && !document->planned && tap->n_levels == 1 && above->document.seen == 0 &&
+                 !above->document.planned)
+            set_failure(tap, xstrdup(NO_PLAN));
+        else if (document->planned && document->plan == 0)
             add_skipped_all(tap, level);
+        if (document->seen > 0 || document->planned)
+            above->document.begun = false; /* these are what came behind it */
         adopt(level, above, NULL, false);
     }
 }
@@ -233,9 +301,9 @@ static void end_document(struct tap *tap) {
     problem = level_problem(level);
     if (problem)
         set_failure(tap, problem);
-    else if (level->seen > 0 && !level->planned)
-        set_failure(tap, xstrdup("no plan (1..N) came with the tests: some may be missing"));
-    else if (level->planned && level->plan == 0)
+    else if (level->document.seen > 0 && !level->document.planned)
+        set_failure(tap, xstrdup(NO_PLAN));
+    else if (level->document.planned && level->document.plan == 0)
         add_skipped_all(tap, level);
     give_all(tap, level);
     level_clear(level);
@@ -243,12 +311,23 @@ static void end_document(struct tap *tap) {
     tap->in_yaml = false;
 }
 
-static void on_version(struct tap *tap, const struct tap_line *line) {
-    tap->kernel = line->kernel;
-    if (line->indent == 0 && (tap->levels[0].seen > 0 || tap->levels[0].planned))
+/* Another document where one was: of the stream, or of a test's output. */
+static void begin_next_document(struct tap *tap, struct level *level) {
+    if (tap->n_levels == 1)
         end_document(tap);
-    if (line->indent > 0)
-        (void)enter_level(tap, line->indent);
+    else
+        next_document(level);
+}
+
+static void on_version(struct tap *tap, const struct tap_line *line) {
+    struct level *level;
+
+    tap->kernel = line->kernel;
+    end_orphans(tap, line->indent);
+    level = enter_level(tap, line->indent);
+    if (level_is_used(level))
+        begin_next_document(tap, level);
+    level->document.begun = true;
 }
 
 static void on_plan(struct tap *tap, const struct tap_line *line) {
@@ -256,14 +335,11 @@ static void on_plan(struct tap *tap, const struct tap_line *line) {
 
     end_orphans(tap, line->indent);
     level = enter_level(tap, line->indent);
-    if (level->planned && tap->n_levels == 1) {
-        end_document(tap);
-    } else if (level->planned) {
-        set_failure(tap, xstrdup("the subtests of a test gave two plans"));
-        return;
-    }
-    level->planned = true;
-    level->plan = line->count;
+    if (level->document.planned)
+        begin_next_document(tap, level);
+    level->document.closed = level->document.seen > 0;
+    level->document.planned = true;
+    level->document.plan = line->count;
     if (line->count == 0)
         level->skip_reason = to_string(line->message);
 }
@@ -290,7 +366,7 @@ static bool take_subtests(struct tap *tap, const struct tap_line *line, struct l
         end_orphans(tap, tap->levels[tap->n_levels - 2].indent);
     *below = tap->levels[--tap->n_levels];
     *ret_problem = level_problem(below);
-    return below->seen > 0 || below->planned;
+    return level_is_used(below);
 }
 
 /* A test with subtests is told of where it failed by itself, and where none of them is to be told of. */
@@ -309,19 +385,22 @@ static void on_test(struct tap *tap, const struct tap_line *line) {
     char *name = to_string(line->name);
     char *message = to_string(line->message);
 
+    if (level->document.closed)
+        begin_next_document(tap, level);
     if (tap->n_levels == 1)
         give_all(tap, level);
-    level->seen++;
+    level->document.seen++;
+    note_number(&level->document, line->count);
     if (name[0] == '\0') {
         free(name);
-        name = xasprintf("test %u", line->count > 0 ? line->count : level->seen);
+        name = xasprintf("test %u", level->document.number);
     }
     if (problem && status == SUBRESULT_PASS) {
         status = SUBRESULT_FAIL;
         free(message);
         message = xasprintf("its subtests: %s", problem);
     }
-    if (below.skip_reason && below.plan == 0 && status == SUBRESULT_PASS) {
+    if (below.skip_reason && below.document.plan == 0 && status == SUBRESULT_PASS) {
         status = SUBRESULT_SKIP;
         free(message);
         message = xstrdup(below.skip_reason);
@@ -493,9 +572,9 @@ void tap_end(struct tap *tap) {
     tap->ended = true;
     if (tap->line.size > 0)
         end_line(tap);
-    end_document(tap);
     if (!tap->found)
         set_failure(tap, xstrdup("the command wrote no test results (TAP)"));
+    end_document(tap);
 }
 
 const char *tap_failure(const struct tap *tap) {

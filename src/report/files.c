@@ -124,8 +124,10 @@ static void files_free(struct sink *sink) {
     collector_free(files->collector);
     report_free(files->report);
     error_free(files->error);
-    for (size_t i = 0; i < files->n_requests; i++)
+    for (size_t i = 0; i < files->n_requests; i++) {
+        report_request_close(&files->requests[i]);
         free(files->texts[i]);
+    }
     free(files);
 }
 
@@ -139,6 +141,11 @@ static int add_request(struct files_sink *files, const char *text, struct error 
     for (size_t i = 0; r == 0 && i < files->n_requests; i++) {
         if (report_request_same(&files->requests[i], &request))
             r = error_new(ret_error, EINVAL, "'%s' is asked for twice", request.path ? request.path : text);
+    }
+    if (r == 0 && request.writer->has_file) {
+        r = report_request_open(&request, ret_error);
+        if (r < 0)
+            report_request_close(&request);
     }
     if (r < 0) {
         free(copy);

@@ -132,7 +132,8 @@ static void add_text(struct buffer *out, const char *title, const char *text) {
 
     if (plain[0] == '\0')
         return;
-    buffer_printf(out, "%s\n", title);
+    add_escaped(out, title, false);
+    buffer_append_string(out, "\n");
     add_escaped(out, plain, false);
 }
 

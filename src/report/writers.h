@@ -15,6 +15,7 @@ struct report_writer {
 struct report_request {
     const struct report_writer *writer;
     const char *path; /* points into the option's argument; NULL without a file */
+    int directory;    /* that of the file, while it is open; else -1 */
 };
 
 /* Takes "KIND=FILE" or "KIND" apart. -EINVAL with what there is. */
@@ -24,9 +25,14 @@ int report_request_parse(const char *text, struct report_request *ret_request, s
 bool report_request_same(const struct report_request *a, const struct report_request *b);
 
 /*
- * Writes a report to its file, whole or not at all. What is there and is no regular file, or is this process' own
- * output, is an error and stays as it is.
+ * Opens the file's directory, so that the report comes to lie there whatever becomes of its name. A file that is there
+ * and is no regular one, or is this process' own output, is an error and stays as it is; so is a symbolic link, which a
+ * guest may have made where its directory is shared. To be closed in any case.
  */
+int report_request_open(struct report_request *request, struct error **ret_error) _must_check_;
+void report_request_close(struct report_request *request);
+
+/* Writes a report to its file, whole or not at all: what has that name is replaced, and no link is followed. */
 int report_request_write(const struct report_request *request, const struct report *report, struct error **ret_error)
     _must_check_;
 

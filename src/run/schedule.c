@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/schedule.h"
 
+#include <fnmatch.h>
+
+#include "base/file.h"
 #include "run/host.h"
+
+/* Where the shared directory is in a guest. */
+#define SHARE_PATH "/mnt/vmtest"
 
 struct schedule {
     const struct run_plan *plan;
     size_t *jobs;    /* all, in their order */
     size_t *waiting; /* those that have not started: the end of `jobs` */
     size_t n_waiting;
-    bool *started;  /* by job */
-    size_t dropped; /* jobs before this one were dropped or have started */
+    bool *started;   /* by job */
+    size_t dropped;  /* jobs before this one were dropped or have started */
+    size_t *running; /* jobs */
     unsigned n_running;
     uint64_t memory; /* of those that run */
     unsigned cpus;
@@ -24,6 +31,7 @@ struct schedule *schedule_new(const struct run_plan *plan) {
         .jobs = xcalloc(plan->n_jobs + 1, sizeof(*schedule->jobs)),
         .n_waiting = plan->n_jobs,
         .started = xcalloc(plan->n_jobs + 1, sizeof(*schedule->started)),
+        .running = xcalloc(plan->n_slots + 1, sizeof(*schedule->running)),
     };
     for (size_t i = 0; i < plan->n_jobs; i++)
         schedule->jobs[i] = plan->order ? plan->order[i] : i;
@@ -36,6 +44,7 @@ void schedule_free(struct schedule *schedule) {
         return;
     free(schedule->jobs);
     free(schedule->started);
+    free(schedule->running);
     free(schedule);
 }
 
@@ -47,12 +56,55 @@ bool schedule_is_too_large(const struct run_plan *plan, const struct target *tar
     return plan->memory_limit > 0 && schedule_memory(target) > plan->memory_limit;
 }
 
+/*
+ * The JUnit file, or the pattern, that a target leaves in what it shares with others: as seen from the shared
+ * directory, or absolute. NULL: there is none.
+ */
+static const char *shared_results(const struct target *target) {
+    const char *path = target->results ? str_skip_prefix(target->results, "junit:") : NULL;
+    const char *below = path ? str_skip_prefix(path, SHARE_PATH "/") : NULL;
+    bool shared = target->kernel ? target->rootfs_mode == ROOTFS_RW : false;
+
+    if (!path || (target->image && target->share_choice == SHARE_NONE))
+        return NULL;
+    while (!below && path[0] == '.' && path[1] == '/')
+        path += 2;
+    if (below || path[0] != '/')
+        return below ? below : path;
+    for (size_t i = 0; i < target->n_mounts; i++)
+        shared = shared || (target->mounts[i].writable && path_is_below(path, target->mounts[i].guest_path));
+    return shared ? path : NULL;
+}
+
+/* Whether one of them could read the other's file. Of two patterns that is not looked into. */
+static bool results_clash(const struct target *a, const struct target *b) {
+    const char *left = shared_results(a);
+    const char *right = shared_results(b);
+
+    if (!left || !right)
+        return false;
+    return str_equal(left, right) || fnmatch(left, right, 0) == 0 || fnmatch(right, left, 0) == 0 ||
+           (strpbrk(left, "*?[") && strpbrk(right, "*?["));
+}
+
+static bool clashes(const struct schedule *schedule, const struct target *target) {
+    if (!target->results)
+        return false;
+    for (unsigned i = 0; i < schedule->n_running; i++) {
+        if (results_clash(target, schedule->plan->jobs[schedule->running[i]].target))
+            return true;
+    }
+    return false;
+}
+
 static bool fits(const struct schedule *schedule, size_t job) {
     const struct run_plan *plan = schedule->plan;
     const struct target *target = plan->jobs[job].target;
 
     if (schedule->n_running == 0)
         return true;
+    if (clashes(schedule, target))
+        return false;
     if (plan->memory_limit > 0 &&
         (schedule->memory > plan->memory_limit || schedule_memory(target) > plan->memory_limit - schedule->memory))
         return false;
@@ -74,7 +126,7 @@ static void start(struct schedule *schedule, size_t place) {
         memmove(schedule->waiting + place, schedule->waiting + place + 1,
                 (schedule->n_waiting - place) * sizeof(*schedule->waiting));
     schedule->started[job] = true;
-    schedule->n_running++;
+    schedule->running[schedule->n_running++] = job;
     schedule->memory += schedule_memory(target);
     schedule->cpus += target->num_cpus;
 }
@@ -103,6 +155,10 @@ bool schedule_next(struct schedule *schedule, size_t *ret_job) {
 void schedule_done(struct schedule *schedule, size_t job) {
     const struct target *target = schedule->plan->jobs[job].target;
 
+    for (unsigned i = 0; i < schedule->n_running; i++) {
+        if (schedule->running[i] == job)
+            schedule->running[i] = schedule->running[schedule->n_running - 1];
+    }
     schedule->n_running--;
     schedule->memory -= schedule_memory(target);
     schedule->cpus -= target->num_cpus;

@@ -5,7 +5,7 @@
  * A job takes a slot, memory and CPUs. Memory is never promised twice; CPUs are not where the plan has a limit of them.
  * A job that needs more of either than there is runs when nothing else does. The first job of the order that fits
  * starts; those before it, which do not fit, are passed, but only so many times: then nothing starts until the first of
- * them fits.
+ * them fits. Jobs that leave their results in the same file of a shared directory never run at once.
  */
 #ifndef VMTEST_RUN_SCHEDULE_H
 #define VMTEST_RUN_SCHEDULE_H

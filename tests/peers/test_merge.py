@@ -215,6 +215,19 @@ def test_what_it_writes_into_the_directory_is_not_read_the_next_time(vmtest, mer
         assert subprocess.run(argv, cwd=tmp_path, timeout=60, check=False).returncode == 0
 
 
+def test_two_reports_of_one_file_are_an_error_and_so_is_one_that_is_read(vmtest, merge, tmp_path):
+    merge(good())
+    reports = tmp_path / "reports"
+    for arguments, message in (
+        ([reports, "--report", f"junit={tmp_path}/o", "--report", f"tap={tmp_path}/./o"], "is asked for twice"),
+        ([reports / "1.json", reports / "2/r.json", reports / "3.json", "--report", f"markdown={reports}/1.json"],
+         "--report would write over it"),
+    ):
+        done = subprocess.run([vmtest, "merge", *arguments], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode in (2, 69) and message in done.stderr
+    assert not (tmp_path / "o").exists() and json.loads((reports / "1.json").read_text())["version"] == 1
+
+
 @pytest.mark.parametrize("arguments, message", [
     ([], "which reports"), (["--report"], "KIND=FILE"), (["--report", "json"], "json=FILE"),
     (["--report", "json="], "json=FILE"), (["--report", "nonsense=x", "."], "json"), (["--what", "."], "no option"),

@@ -502,13 +502,44 @@ def test_a_report_does_not_replace_the_file_that_the_output_goes_to(bench):
     assert bench.note("argv") is None
 
 
-def test_a_report_behind_a_link_leaves_the_link(bench):
+def test_a_report_is_written_behind_no_link(bench):
     os.symlink("t.real", bench.share / "t.tap")
     (bench.share / "t.real").write_text("old")
+    os.symlink("nowhere", bench.share / "u.tap")
     write(bench, [("good", "exit 0", "as_told", "")])
-    assert bench.finish(bench.start_vmtest(["--report", "tap=t.tap"])).status == 0
-    assert os.readlink(bench.share / "t.tap") == "t.real"
-    assert read_tap((bench.share / "t.real").read_text())[0][0].ok
+    for name in ("t.tap", "u.tap"):
+        result = bench.finish(bench.start_vmtest(["--report", f"tap={name}"]))
+        assert result.status == 69 and f"{name}: is a symbolic link".encode() in result.stderr
+    assert os.readlink(bench.share / "t.tap") == "t.real" and (bench.share / "t.real").read_text() == "old"
+    assert not (bench.share / "nowhere").exists()
+
+
+def test_a_guest_leads_no_report_elsewhere(bench, tmp_path):
+    """What it can change in a shared directory while it runs: the file, and the directories on the way."""
+    (bench.share / "reports/deep").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "victim").write_text("kept")
+    write(bench, [("a", "a", "hangs", ""), ("b", "exit 0", "as_told", "")])
+    process = bench.start_vmtest(["-j1", "--report", "tap=reports/deep/r.tap", "--report", "json=r.json"])
+    bench.wait_for_note("hangs-a", process)
+    (bench.share / "reports/deep").rename(bench.share / "reports/moved")
+    os.symlink(tmp_path / "elsewhere", bench.share / "reports/deep")
+    (bench.share / "r.json").unlink()
+    os.symlink(tmp_path / "victim", bench.share / "r.json")
+    process.send_signal(signal.SIGINT)
+    assert bench.finish(process, 20).status == 130
+    assert list((tmp_path / "elsewhere").iterdir()) == [] and (tmp_path / "victim").read_text() == "kept"
+    assert not (bench.share / "r.json").is_symlink()
+    assert json.loads((bench.share / "r.json").read_text())["summary"]["not_passed"] == 2
+    assert len(read_tap((bench.share / "reports/moved/r.tap").read_text())[0]) == 2
+
+
+def test_a_report_keeps_the_mode_of_the_file_that_it_replaces(bench):
+    (bench.share / "r.tap").write_text("old")
+    (bench.share / "r.tap").chmod(0o600)
+    write(bench, [("good", "exit 0", "as_told", "")])
+    assert bench.finish(bench.start_vmtest(["--report", "tap=r.tap"])).status == 0
+    assert (bench.share / "r.tap").stat().st_mode & 0o777 == 0o600
 
 
 def test_github_takes_no_command_out_of_what_a_guest_writes_while_it_runs(bench):

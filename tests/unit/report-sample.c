@@ -118,13 +118,16 @@ static void take_job(struct collector *collector, const struct job *job, unsigne
     for (unsigned n = draw(2) * draw(9); n > 0; n--) {
         char *name = draw_text(3);
         char *message = draw_text(5 * factor);
-        const struct run_subresult subresult = {.name = name, .status = draw(SUBRESULT_COUNT), .message = message};
+        char *output = draw_text(5);
+        const struct run_subresult subresult = {
+            .name = name, .status = draw(SUBRESULT_COUNT), .message = message, .output = draw(2) ? output : NULL};
 
         take(collector, (struct event){.type = EVENT_SUBRESULT, .subresult = &subresult}, job);
         *n_failed_subresults += subresult.status == SUBRESULT_FAIL;
         ++*n_subresults;
         free(name);
         free(message);
+        free(output);
     }
     if (draw(10) > 0) /* else the run is killed before */
         take_result(collector, job, EVENT_FINISHED, verdict);

@@ -827,6 +827,15 @@ static void test_files_of_the_command_are_given_and_older_ones_are_not(void **st
     host_fetch(&host, 0, 1000, directory, "none/*.xml");
     (void)snprintf(expected, sizeof(expected), "!%s/none: No such file or directory", directory);
     assert_string_equal(host_fetched(&host), expected);
+    /* As many as are taken, and one more, behind which another may say of a failure. */
+    (void)snprintf(script, sizeof(script), "cd %s && seq 1024 | sed 's/$/.many/' | xargs touch", directory);
+    assert_int_equal(system(script), 0); /* NOLINT(cert-env33-c): a directory of ours */
+    host_fetch(&host, 0, 1000, directory, "*.many");
+    assert_true(strncmp(host_fetched(&host), "1.many:10.many:", 15) == 0);
+    make_file(directory, "bad.many", "");
+    host_fetch(&host, 0, 1000, directory, "*.many");
+    (void)snprintf(expected, sizeof(expected), "!%s/*.many: more than 1024 files match", directory);
+    assert_string_equal(host_fetched(&host), expected);
     /* A malformed one gets its end as well. */
     host_send_raw(&host, WIRE_FETCH, "\0\0\0\0", 4);
     assert_string_equal(host_fetched(&host), "");

@@ -136,6 +136,54 @@ static void a_large_job_is_passed_only_so_many_times(void **state) {
     tear_down(&fixture);
 }
 
+static void jobs_that_share_a_file_of_results_never_run_at_once(void **state) {
+    static const struct {
+        const char *first, *second;
+        bool at_once;
+    } cases[] = {
+        {"junit:out/a.xml", "junit:out/a.xml", false},
+        {"junit:out/a.xml", "junit:./out/a.xml", false},
+        {"junit:out/a.xml", "junit:/mnt/vmtest/out/a.xml", false},
+        {"junit:out/a.xml", "junit:out/*.xml", false},
+        {"junit:out/*.xml", "junit:out/a.xml", false},
+        {"junit:out/a*.xml", "junit:out/*b.xml", false},
+        {"junit:/rw/a.xml", "junit:/rw/a.xml", false},
+        {"junit:out/a.xml", "junit:out/b.xml", true},
+        {"junit:out/a.xml", "junit:other/*.xml", true},
+        {"junit:/tmp/a.xml", "junit:/tmp/a.xml", true}, /* each guest has its own */
+        {"junit:/ro/a.xml", "junit:/ro/a.xml", true},
+        {"junit:out/a.xml", "tap", true},
+        {"tap", "tap", true},
+        {NULL, "junit:out/a.xml", true},
+    };
+    static struct target_mount mounts[] = {
+        {.guest_path = (char *)"/ro", .writable = false},
+        {.guest_path = (char *)"/rw", .writable = true},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct fixture fixture;
+
+        set_up(&fixture, (const struct need[]){{512, 1}, {512, 1}, {512, 1}}, 3, 3);
+        for (size_t j = 0; j < 2; j++) {
+            fixture.targets[j].kernel = (char *)"k";
+            fixture.targets[j].results = (char *)(j == 0 ? cases[i].first : cases[i].second);
+            fixture.targets[j].mounts = mounts;
+            fixture.targets[j].n_mounts = ARRAY_SIZE(mounts);
+        }
+        _cleanup_free_ char *started = start_all(&fixture);
+        if (!str_equal(started, cases[i].at_once ? "0,1,2" : "0,2"))
+            fail_msg("case %zu: %s", i, started);
+        if (!cases[i].at_once) {
+            schedule_done(fixture.schedule, 2);
+            assert_starts(&fixture, "");
+            schedule_done(fixture.schedule, 0);
+            assert_starts(&fixture, "1");
+        }
+        tear_down(&fixture);
+    }
+}
+
 static void what_never_starts_is_dropped_in_the_order_of_the_list(void **state) {
     static const struct need needs[] = {{512, 1}, {512, 1}, {512, 1}, {512, 1}};
     struct fixture fixture;
@@ -243,6 +291,7 @@ int main(void) {
         cmocka_unit_test(what_starts_first_is_bounded_by_slots_memory_and_cpus),
         cmocka_unit_test(an_end_makes_room_for_the_next),
         cmocka_unit_test(a_large_job_is_passed_only_so_many_times),
+        cmocka_unit_test(jobs_that_share_a_file_of_results_never_run_at_once),
         cmocka_unit_test(what_never_starts_is_dropped_in_the_order_of_the_list),
         cmocka_unit_test(the_number_of_slots_is_what_can_ever_run_at_once),
         cmocka_unit_test(a_target_is_too_large_only_where_memory_is_known),

@@ -74,6 +74,9 @@ static void streams(void **state) {
          "pass issue #12 is mended\nfail a # SKIP that is a name\n"},
         {"1..2\nnot ok 1 x # SKIPPING is no directive\nok 2 y # Skipped: z\n",
          "fail x (SKIPPING is no directive)\nskip y (z)\n"},
+        {"1..4\nnot ok 1 - a # skip-list values\nnot ok 2 - b # todo-list\nnot ok 3 - c # skip - why\nnot ok 4 - d # "
+         "skip\n",
+         "fail a (skip-list values)\nfail b (todo-list)\nskip c (why)\nskip d\n"},
         {"1..2\nok 1 - quick # time=1.5ms\nnot ok 2 - slow # time=1500ms\n", "pass quick 1ms\nfail slow 1500ms\n"},
         {"1..0 # SKIP not on this machine\n", "skip all tests (not on this machine)\n"},
         {"1..0\n", "skip all tests\n"},
@@ -88,6 +91,16 @@ static void streams(void **state) {
         {"", "=> the command wrote no test results (TAP)\n"},
         {"TAP version 13\nhello\n", "=> the command wrote no test results (TAP)\n"},
         {"okay\nok,then\nnotok 1\nnot okay\n1..x\n1..2 tests\nok3\n", "=> the command wrote no test results (TAP)\n"},
+        /* Numbers: in any order, but each once, and in the plan. */
+        {"1..3\nok 2 a\nok 3 b\nok 1 c\n", "pass a\npass b\npass c\n"},
+        {"1..3\nok 2\nok 4\nok 1\n", "pass test 2\npass test 4\npass test 1\n=> test 4 is not in the plan, 1..3\n"},
+        {"1..2\nok 1 a\nok 1 b\n", "pass a\npass b\n=> test 1 came twice\n"},
+        {"1..2\nok 1 a\nok 7 b\n", "pass a\npass b\n=> test 7 is not in the plan, 1..2\n"},
+        {"ok 5\n1..1\n", "pass test 5\n=> test 5 is not in the plan, 1..1\n"},
+        {"1..3\nok 2 a\nok b\nok 1 c\n", "pass a\npass b\npass c\n"},
+        {"1..2\nok 2 a\nok b\n", "pass a\npass b\n=> test 3 is not in the plan, 1..2\n"},
+        {"1..1\n    1..2\n    ok 1 a\n    ok 1 b\nok 1 p\n",
+         "pass p / a\npass p / b\nfail p (its subtests: test 1 came twice)\n"},
         /* What is said of a test. */
         {"1..2\nnot ok 1 a\n#   Failed test 'a'\n#   at x.t line 3\nok 2 b\n",
          "fail a {  Failed test 'a'/  at x.t line 3/}\npass b\n"},
@@ -108,13 +121,36 @@ static void streams(void **state) {
         {"1..1\n    1..2\n    ok 1 - a\n", "pass a\n=> 2 tests were planned, 1 ran\n"},
         {"  1..2\n  ok 1 - all of it\n  ok 2 - is indented\n", "pass all of it\npass is indented\n"},
         {"  ok 1 - a\n", "pass a\n=> no plan (1..N) came with the tests: some may be missing\n"},
-        {"1..1\n    1..1\n    ok 1 a\n    1..2\nok 1 p\n", "pass p / a\n=> the subtests of a test gave two plans\n"},
+        {"1..1\n    1..1\n    ok 1 a\n    1..2\nok 1 p\n",
+         "pass p / a\nfail p (its subtests: 2 tests were planned, 0 ran)\n"},
         /* One behind the other. */
         {"TAP version 13\n1..1\nok 1 a\nTAP version 13\n1..2\nok 1 b\n",
          "pass a\npass b\n=> 2 tests were planned, 1 ran\n"},
         {"1..1\nok 1 a\n1..1\nok 1 b\n", "pass a\npass b\n"},
         {"TAP version 13\nok 1 a\n1..1\nTAP version 13\nok 1 b\n1..1\n", "pass a\npass b\n"},
+        {"ok 1\nok 2\n1..2\nok 1\nok 2\n1..2\n", "pass test 1\npass test 2\npass test 1\npass test 2\n"},
+        {"ok 1\n1..1\nok 2\n",
+         "pass test 1\npass test 2\n=> no plan (1..N) came with the tests: some may be missing\n"},
+        {"TAP version 13\n1..1\nok 1 a\nTAP version 13\n# starting\nSegmentation fault\n",
+         "pass a\n=> no test came behind \"TAP version\"\n"},
+        {"TAP version 13\n# starting\nTAP version 13\n1..1\nok 1 a\n",
+         "pass a\n=> no test came behind \"TAP version\"\n"},
+        {"KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\nok 1 s\n",
+         "fail s (its subtests: no test came behind \"TAP version\")\n"},
+        {"KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\nok 1 s # SKIP none\n",
+         "skip s (none)\n"},
+        /* Parameters of a KUnit test have no plan. */
+        {"KTAP version 1\n1..1\n    KTAP version 1\n    ok 1 x\n    ok 2 y\nok 1 s\n", "pass s / x\npass s / y\n"},
         /* The kernel's. */
+        {"[    1.234567][    T1] KTAP version 1\n[    1.234567][   C12] 1..1\n<6>[    1.234567][  T123] not ok 1 s\n",
+         "fail s\n"},
+        {"TAP version 13\n1..1\n# selftests: x: both.sh\n# TAP version 13\n# 1..1\n# ok 1 a\n# TAP version 13\n# 1..1\n"
+         "# ok 1 b\nok 1 selftests: x: both.sh\n",
+         "pass selftests: x: both.sh / a {selftests: x: both.sh/}\npass selftests: x: both.sh / b\n"},
+        {"TAP version 13\n1..1\n# selftests: x: both.sh\n# TAP version 13\n# 1..2\n# ok 1 a\n# TAP version 13\n# 1..1\n"
+         "# ok 1 b\nok 1 selftests: x: both.sh\n",
+         "pass selftests: x: both.sh / a {selftests: x: both.sh/}\npass selftests: x: both.sh / b\n"
+         "fail selftests: x: both.sh (its subtests: 2 tests were planned, 1 ran)\n"},
         {"KTAP version 1\n1..1\n  KTAP version 1\n  1..2\n    KTAP version 1\n    1..1\n    # t: begins\n    ok 1 t\n"
          "  # more of it\n  ok 1 s1\n  ok 2 s2 # SKIP no\n# totals\nok 1 m\n",
          "pass m / s1 / t {t: begins/}\nskip m / s2 (no)\n"},
