@@ -63,12 +63,51 @@ static int remove_attempts(const char *path, struct error **ret_error) {
     return r;
 }
 
-int artifacts_make_attempt(const char *base, const char *target, unsigned attempt, char **ret_path,
+/* A guest that the directory is shared with may have put a link there. */
+static int check_place(const char *path, const char *expected, struct error **ret_error) {
+    char *real = realpath(path, NULL);
+    _cleanup_free_ char *owned = real;
+
+    if (!real && errno == ENOENT)
+        return 0;
+    if (!real)
+        return error_errno(ret_error, errno, "%s", path);
+    if (!str_equal(real, expected))
+        return error_new(ret_error, ELOOP, "%s: leads to %s, not to a directory of its own; remove the link", path,
+                         real);
+    return 0;
+}
+
+static int find_base(const char *base, char **base_real, struct error **ret_error) {
+    int r = *base_real ? check_place(base, *base_real, ret_error) : path_make_directories(base, 0777, ret_error);
+
+    if (r == 0 && !*base_real)
+        *base_real = realpath(base, NULL);
+    return r < 0 || *base_real ? r : error_errno(ret_error, errno, "%s", base);
+}
+
+/* The directories of the target and of the attempt: made, and where they seem to be. */
+static int make_directories(const char *base, const char *name, unsigned attempt, char **base_real, const char *path,
+                            struct error **ret_error) {
+    _cleanup_free_ char *own = xasprintf("%s/%s", base, name);
+    int r = find_base(base, base_real, ret_error);
+
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *own_real = xasprintf("%s/%s", str_equal(*base_real, "/") ? "" : *base_real, name);
+    _cleanup_free_ char *path_real = attempt > 1 ? attempt_path(own_real, attempt) : xstrdup(own_real);
+    r = check_place(own, own_real, ret_error);
+    if (r == 0)
+        r = path_make_directories(path, 0777, ret_error);
+    return r < 0 ? r : check_place(path, path_real, ret_error);
+}
+
+int artifacts_make_attempt(const char *base, const char *target, unsigned attempt, char **base_real, char **ret_path,
                            struct error **ret_error) {
     _cleanup_free_ char *name = artifacts_name(target);
     _cleanup_free_ char *own = xasprintf("%s/%s", base, name);
     _cleanup_free_ char *path = attempt > 1 ? attempt_path(own, attempt) : xstrdup(own);
-    int r = path_make_directories(path, 0777, ret_error);
+    int r = make_directories(base, name, attempt, base_real, path, ret_error);
 
     if (r == 0)
         r = remove_files(path, ret_error);
@@ -83,5 +122,7 @@ int artifacts_make_attempt(const char *base, const char *target, unsigned attemp
 }
 
 int artifacts_make(const char *base, const char *target, char **ret_path, struct error **ret_error) {
-    return artifacts_make_attempt(base, target, 1, ret_path, ret_error);
+    _cleanup_free_ char *base_real = NULL;
+
+    return artifacts_make_attempt(base, target, 1, &base_real, ret_path, ret_error);
 }

@@ -31,8 +31,10 @@ int artifacts_make(const char *base, const char *target, char **ret_path, struct
 /*
  * The same for an attempt of it, from 1: the first one's files stand in the target's own directory, those of each
  * further one in a directory `attempt-N` of its own in there. The first attempt removes the others of an earlier run.
+ * *base_real, NULL at first and then the caller's to keep and to free, is where `base` was when it was made: that
+ * it, or a directory below it, has become a link since is an error.
  */
-int artifacts_make_attempt(const char *base, const char *target, unsigned attempt, char **ret_path,
+int artifacts_make_attempt(const char *base, const char *target, unsigned attempt, char **base_real, char **ret_path,
                            struct error **ret_error) _must_check_;
 
 #endif

@@ -149,8 +149,8 @@ static void begin_attempt(struct slot *slot) {
     slot->attempt++;
     slot->judged = slot->again = false;
     if (supervisor->options.artifacts)
-        r = artifacts_make_attempt(supervisor->options.artifacts, slot->job->name, slot->attempt, &slot->artifacts,
-                                   &error);
+        r = artifacts_make_attempt(supervisor->options.artifacts, slot->job->name, slot->attempt,
+                                   &supervisor->artifacts_real, &slot->artifacts, &error);
     started.text = slot->artifacts;
     tell(slot, &started);
     if (slot->attempt == 1)

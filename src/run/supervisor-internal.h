@@ -41,6 +41,7 @@ struct supervisor {
     bool deaf;             /* the run is cancelled, and whoever reads our output does not */
     int output_error;      /* errno of a write that lost output, other than EPIPE; 0: none */
     struct strv notices;   /* each is shown once */
+    char *artifacts_real;  /* see artifacts_make_attempt() */
     bool input_open;
     bool raw;
     struct termios terminal;

@@ -144,6 +144,7 @@ void supervisor_free(struct supervisor *supervisor) {
     if (!supervisor->cancelled) /* one more of the signals that cancelled it must not change the exit status */
         (void)sigprocmask(SIG_SETMASK, &supervisor->old_mask, NULL);
     strv_deinit(&supervisor->notices);
+    free(supervisor->artifacts_real);
     free(supervisor);
 }
 

@@ -102,6 +102,33 @@ static void a_place_that_is_no_directory_is_refused(void **state) {
     assert_non_null(strstr(error_message(error), "--artifacts"));
 }
 
+/* As a guest may make them where the directory is shared. */
+static void a_link_in_a_directorys_place_is_refused(void **state) {
+    _cleanup_free_ char *root = xasprintf("%s/art", base);
+    _cleanup_free_ char *moved = xasprintf("%s/moved", base);
+    _cleanup_free_ char *elsewhere = xasprintf("%s/elsewhere", base);
+    _cleanup_free_ char *own = xasprintf("%s/t", root);
+    _cleanup_free_ char *attempt = xasprintf("%s/other/attempt-2", root);
+    _cleanup_free_ char *real = NULL;
+    char *path = NULL;
+
+    assert_int_equal(mkdir(elsewhere, 0700), 0);
+    assert_int_equal(artifacts_make_attempt(root, "other", 1, &real, &path, NULL), 0);
+    free(path);
+    assert_int_equal(symlink(elsewhere, own), 0);
+    assert_int_equal(artifacts_make_attempt(root, "t", 1, &real, &path, NULL), -ELOOP);
+    assert_int_equal(artifacts_make_attempt(root, "t", 2, &real, &path, NULL), -ELOOP);
+    assert_int_equal(symlink(elsewhere, attempt), 0);
+    assert_int_equal(artifacts_make_attempt(root, "other", 2, &real, &path, NULL), -ELOOP);
+    assert_int_equal(unlink(attempt), 0);
+    assert_int_equal(artifacts_make_attempt(root, "other", 2, &real, &path, NULL), 0);
+    free(path);
+    assert_int_equal(rename(root, moved), 0);
+    assert_int_equal(symlink(elsewhere, root), 0);
+    assert_int_equal(artifacts_make_attempt(root, "new", 1, &real, &path, NULL), -ELOOP);
+    assert_int_equal(rmdir(elsewhere), 0); /* it is empty */
+}
+
 static void send(struct sink *sink, struct event event) {
     event.target = "t";
     sink->handle(sink, &event);
@@ -202,6 +229,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_name_stays_and_any_other_gets_one_of_its_own),
         cmocka_unit_test_setup_teardown(an_earlier_runs_files_are_gone_and_others_stay, make_base, remove_base),
+        cmocka_unit_test_setup_teardown(a_link_in_a_directorys_place_is_refused, make_base, remove_base),
         cmocka_unit_test_setup_teardown(a_place_that_is_no_directory_is_refused, make_base, remove_base),
         cmocka_unit_test_setup_teardown(each_stream_has_its_file_and_the_result_its_own, make_base, remove_base),
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_written_to_its_end_is_not_left_there, make_base,
