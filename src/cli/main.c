@@ -38,7 +38,7 @@ static void start_log(void) {
     if (!environment_set("VMTEST_LOG"))
         return;
     if (isatty(STDOUT_FILENO))
-        log_set_fd(open(".vmtest.log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+        log_set_fd(open(".vmtest.log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
     else
         log_set_fd(STDERR_FILENO);
 }

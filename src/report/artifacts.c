@@ -27,8 +27,9 @@ struct kept {
     struct writer writer; /* the first member: the writer of its events is this */
     struct artifacts_sink *artifacts;
     char *name;
-    char *target; /* whose run it is */
-    char *directory;
+    char *target;        /* whose run it is */
+    char *shown;         /* the directory, as the user knows it */
+    int directory;       /* the event's: open as long as the attempt is under way */
     int fds[FILE_COUNT]; /* -1: not open, or failed */
     struct sink *events;
     struct kept *next;
@@ -54,12 +55,11 @@ static void note_error(struct artifacts_sink *artifacts, struct error *error) {
 }
 
 static void fail_file(struct kept *kept, enum stream_file file, int code) {
-    _cleanup_free_ char *path = xasprintf("%s/%s", kept->directory, file_names[file]);
     struct error *error = NULL;
 
     kept->fds[file] = fd_close(kept->fds[file]);
-    (void)unlink(path);
-    (void)error_errno(&error, code, "%s", path);
+    (void)unlinkat(kept->directory, file_names[file], 0);
+    (void)error_errno(&error, code, "%s/%s", kept->shown, file_names[file]);
     note_error(kept->artifacts, error);
 }
 
@@ -84,13 +84,12 @@ static void begin(struct artifacts_sink *artifacts, const struct event *event) {
         .artifacts = artifacts,
         .name = xstrdup(event->target),
         .target = xstrdup(result_target_name(event)),
-        .directory = xstrdup(event->text),
+        .shown = xstrdup(event->text),
+        .directory = event->directory,
         .next = artifacts->kept,
     };
     for (enum stream_file file = 0; file < FILE_COUNT; file++) {
-        _cleanup_free_ char *path = xasprintf("%s/%s", kept->directory, file_names[file]);
-
-        kept->fds[file] = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        kept->fds[file] = openat(kept->directory, file_names[file], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (kept->fds[file] < 0)
             fail_file(kept, file, errno);
     }
@@ -104,16 +103,19 @@ static void kept_free(struct kept *kept) {
     kept->events->free(kept->events);
     free(kept->name);
     free(kept->target);
-    free(kept->directory);
+    free(kept->shown);
     free(kept);
 }
 
 static void write_text(struct kept *kept, const char *name, const char *text) {
-    _cleanup_free_ char *path = xasprintf("%s/%s", kept->directory, name);
+    _cleanup_free_ char *path = xasprintf("/proc/self/fd/%d/%s", kept->directory, name);
     struct error *error = NULL;
+    int r = file_write_atomically(path, text, strlen(text), 0666, NULL);
 
-    if (file_write_atomically(path, text, strlen(text), 0666, &error) < 0)
+    if (r < 0) {
+        (void)error_errno(&error, r, "%s/%s", kept->shown, name);
         note_error(kept->artifacts, error);
+    }
 }
 
 static void write_result(struct kept *kept, const struct run_result *result) {

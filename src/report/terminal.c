@@ -222,11 +222,13 @@ static void add_findings(struct terminal *terminal, struct buffer *out, const st
         _cleanup_free_ char *title = text_sanitize(finding->title);
         _cleanup_free_ char *line = xasprintf("The guest's kernel reported (%s): %s", finding->kind, title);
 
+        const char *rest = strchr(finding->text, '\n'); /* behind the title */
+
         begin_line(terminal, out);
-        if (str_empty(strchr(finding->text, '\n')))
+        if (!rest || str_empty(rest + 1))
             add_line(terminal, out, STYLE_YELLOW, line);
         else
-            add_text(terminal, out, line, strchr(finding->text, '\n') + 1);
+            add_text(terminal, out, line, rest + 1);
     }
     if (result->n_more_findings > 0) {
         _cleanup_free_ char *line = xasprintf("The guest's kernel reported %u more", result->n_more_findings);

@@ -53,8 +53,7 @@ static char *resolve(const char *path) {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     _cleanup_free_ char *parent = xstrndup(path, (size_t)(name - path));
-    char *directory = realpath(parent[0] ? parent : ".", NULL);
-    _cleanup_free_ char *owned = directory;
+    _cleanup_free_ char *directory = realpath(parent[0] ? parent : ".", NULL);
 
     return directory ? xasprintf("%s/%s", directory, name) : xstrdup(path);
 }

@@ -23,18 +23,16 @@
 char *artifacts_name(const char *target);
 
 /*
- * Makes the directory for a target below `base`, and `base` itself; an earlier run's files are removed from it. Caller
- * frees *ret_path.
+ * Makes the directory for an attempt of a target, from 1, below `base`, and `base` itself: the first one's files stand
+ * in the target's own directory, those of each further one in a directory `attempt-N` of its own in there. An earlier
+ * run's files are removed, by the first attempt those of all. *base_real, NULL at first and then the caller's to keep
+ * and to free, is where `base` was when it was made.
+ *
+ * A guest that the directory is shared with may have put links there: that `base` is elsewhere by now, or a link in the
+ * place of a directory below it, is an error. What is kept is to be written by *ret_directory, a descriptor that the
+ * caller closes; *ret_path, which the caller frees, is for showing.
  */
-int artifacts_make(const char *base, const char *target, char **ret_path, struct error **ret_error) _must_check_;
-
-/*
- * The same for an attempt of it, from 1: the first one's files stand in the target's own directory, those of each
- * further one in a directory `attempt-N` of its own in there. The first attempt removes the others of an earlier run.
- * *base_real, NULL at first and then the caller's to keep and to free, is where `base` was when it was made: that
- * it, or a directory below it, has become a link since is an error.
- */
-int artifacts_make_attempt(const char *base, const char *target, unsigned attempt, char **base_real, char **ret_path,
-                           struct error **ret_error) _must_check_;
+int artifacts_make_attempt(const char *base, const char *target, unsigned attempt, char **base_real, int *ret_directory,
+                           char **ret_path, struct error **ret_error) _must_check_;
 
 #endif

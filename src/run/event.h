@@ -85,6 +85,7 @@ struct event {
     const void *data;
     size_t size;
     const char *text;
+    int directory; /* a descriptor of the one that `text` names, of EVENT_STARTED; the maker's */
     const struct run_result *result;
     const struct run_subresult *subresult;
 };

@@ -8,14 +8,16 @@
 #include "run/prepare.h"
 
 /*
+ * Both write to `directory`, a descriptor of the target's directory for evidence; `shown` is what the user calls it.
+ *
  * What the machine is made of, once that is prepared: QEMU's command line as one to paste, and the initramfs that it
  * needs. *ret_kernel_hash is the kernel's (see struct run_result), the caller's to free; left alone for an image.
  * What cannot be kept is told in a notice.
  */
 void evidence_keep_inputs(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                          const char *directory, char **ret_kernel_hash);
+                          const char *shown, int directory, char **ret_kernel_hash);
 
-/* The guest's memory, where the target asks for it and the verdict is one for which it is kept. */
-void evidence_keep_memory(struct machine *machine, const struct target *target, const char *directory);
+/* The guest's memory, where the target asks for it and the verdict is one for which it is kept. -1: no directory. */
+void evidence_keep_memory(struct machine *machine, const struct target *target, int directory);
 
 #endif

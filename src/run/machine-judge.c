@@ -124,7 +124,8 @@ void machine_judge_qemu_exit(struct machine *machine) {
 
     if (machine->closing || machine->agent.state == AGENT_EXITED || machine->agent.state == AGENT_SYNCED)
         return;
-    if (machine->qmp.panicked || (machine->panic_suspected && shutdown))
+    /* A panic may end in a reset, never in a guest that powers off. */
+    if (machine->qmp.panicked || (machine->panic_suspected && str_equal(machine->qmp.shutdown, "guest-reset")))
         end_by_panic(machine);
     else if (shutdown)
         machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "%s %s", shutdown,

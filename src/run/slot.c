@@ -18,11 +18,13 @@
 #define WRITE_GRACE (30 * NSEC_PER_SEC)
 
 void slot_init(struct slot *slot, struct supervisor *supervisor, unsigned index) {
-    *slot = (struct slot){.supervisor = supervisor, .index = index, .channel = -1, .write_deadline = DEADLINE_NONE};
+    *slot = (struct slot){
+        .supervisor = supervisor, .index = index, .channel = -1, .directory = -1, .write_deadline = DEADLINE_NONE};
 }
 
 void slot_deinit(struct slot *slot) {
     (void)fd_close(slot->channel);
+    (void)fd_close(slot->directory);
     buffer_deinit(&slot->in);
     buffer_deinit(&slot->out);
     free(slot->artifacts);
@@ -97,6 +99,7 @@ static void start_worker(struct slot *slot) {
     struct worker_options options = {
         .start = supervisor->plan->start,
         .artifacts = slot->artifacts,
+        .directory = slot->directory,
         .terminal = supervisor->options.input_fd >= 0 && isatty(supervisor->options.input_fd),
         .not_yours = others,
         .n_not_yours = n_others,
@@ -150,8 +153,9 @@ static void begin_attempt(struct slot *slot) {
     slot->judged = slot->again = false;
     if (supervisor->options.artifacts)
         r = artifacts_make_attempt(supervisor->options.artifacts, slot->job->name, slot->attempt,
-                                   &supervisor->artifacts_real, &slot->artifacts, &error);
+                                   &supervisor->artifacts_real, &slot->directory, &slot->artifacts, &error);
     started.text = slot->artifacts;
+    started.directory = slot->directory;
     tell(slot, &started);
     if (slot->attempt == 1)
         tell_plan(slot);
@@ -164,6 +168,7 @@ static void begin_attempt(struct slot *slot) {
 static void end_attempt(struct slot *slot) {
     free(slot->artifacts);
     slot->artifacts = NULL;
+    slot->directory = fd_close(slot->directory);
     slot->worker = 0;
     slot->channel = fd_close(slot->channel);
     slot->interactive = false;

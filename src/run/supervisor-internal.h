@@ -19,7 +19,8 @@ struct slot {
     unsigned index;
     const struct job *job;     /* NULL: free */
     unsigned attempt;          /* from 1 */
-    char *artifacts;           /* the attempt's directory, or NULL */
+    char *artifacts;           /* the attempt's directory, as it is shown, or NULL */
+    int directory;             /* a descriptor of it, or -1 */
     pid_t worker;              /* 0: none */
     int channel;               /* to the worker; -1: none */
     struct buffer in;          /* records from the worker */

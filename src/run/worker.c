@@ -417,7 +417,8 @@ void worker_run(const struct target *target, const struct worker_options *option
     machine_enter(machine, STAGE_PREPARE, false);
     stage_prepare(&worker);
     if (!machine->ended && options->artifacts)
-        evidence_keep_inputs(machine, target, &worker.preparation, options->artifacts, &worker.kernel_hash);
+        evidence_keep_inputs(machine, target, &worker.preparation, options->artifacts, options->directory,
+                             &worker.kernel_hash);
     stage_machine(&worker);
     if (!machine->ended) {
         enter(&worker, STAGE_COMMAND, false);
@@ -426,7 +427,7 @@ void worker_run(const struct target *target, const struct worker_options *option
     judge_findings(machine, target);
     if (machine->results)
         results_end(machine->results);
-    evidence_keep_memory(machine, target, options->artifacts);
+    evidence_keep_memory(machine, target, options->artifacts ? options->directory : -1);
     if (target->persist)
         image_shut_down(machine);
     (void)qemu_process_kill(&machine->qemu);

@@ -13,7 +13,8 @@ struct kernel_shelf;
 struct worker_options {
     uint64_t start;         /* clock_now() when vmtest started: events count from there */
     unsigned rows, columns; /* of the terminal, for an interactive target */
-    const char *artifacts;  /* the target's directory for evidence, or NULL */
+    const char *artifacts;  /* the target's directory for evidence, as it is shown, or NULL */
+    int directory;          /* a descriptor of it */
     bool terminal;          /* standard input is a terminal: an interactive target gets one of its own */
     const int *not_yours;   /* descriptors of the caller's that the worker closes */
     size_t n_not_yours;

@@ -501,6 +501,15 @@ def panic_that_ends_qemu(fake):
 
 
 @scenario
+def panics_line_and_power_off(fake):
+    """Somebody wrote a panic's line to /dev/kmsg, and then the machine is powered off, as no panic does it."""
+    fake.run()
+    fake.console.sendall(PANIC)
+    fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-shutdown"}')
+    sys.exit(0)
+
+
+@scenario
 def reports(fake):
     """The kernel reports something, in the boot or right before the command's end: the plan's lines."""
     plan = fake.plan

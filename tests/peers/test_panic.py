@@ -32,5 +32,9 @@ def test_a_panic_that_resets_the_machine_is_a_panic(bench):
     bench.run_json("panic_that_ends_qemu").expect(69, "panic", "Attempted to kill init!")
 
 
+def test_a_panics_line_before_the_guest_powers_off_is_none(bench):
+    bench.run_json("panics_line_and_power_off").expect(69, "lost", "the guest powered off during the command")
+
+
 def test_a_line_that_only_reads_like_a_panic_is_none(bench):
     bench.run_json("panic_is_only_a_line").expect(0, "pass")

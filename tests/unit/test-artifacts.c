@@ -76,28 +76,38 @@ static void a_plain_name_stays_and_any_other_gets_one_of_its_own(void **state) {
     assert_true(strlen(cut) < 128);
 }
 
+/* As for a target's first attempt; the descriptor stays open until the test ends. */
+static int make(const char *root, const char *target, char **ret_path, int *ret_directory, struct error **ret_error) {
+    _cleanup_free_ char *real = NULL;
+
+    *ret_directory = -1;
+    return artifacts_make_attempt(root, target, 1, &real, ret_directory, ret_path, ret_error);
+}
+
 static void an_earlier_runs_files_are_gone_and_others_stay(void **state) {
+    _cleanup_close_ int directory = -1;
     _cleanup_free_ char *path = NULL;
     _cleanup_free_ char *again = NULL;
 
-    assert_int_equal(artifacts_make(base, "t", &path, NULL), 0);
+    assert_int_equal(make(base, "t", &path, &directory, NULL), 0);
     _cleanup_free_ char *old = xasprintf("%s/%s", path, ARTIFACT_MEMORY);
     _cleanup_free_ char *mine = xasprintf("%s/notes", path);
     assert_int_equal(file_write_atomically(old, "old", 3, 0600, NULL), 0);
     assert_int_equal(file_write_atomically(mine, "mine", 4, 0600, NULL), 0);
-    assert_int_equal(artifacts_make(base, "t", &again, NULL), 0);
+    assert_int_equal(make(base, "t", &again, &directory, NULL), 0);
     assert_string_equal(path, again);
     assert_false(path_exists(old));
     assert_true(path_exists(mine));
 }
 
 static void a_place_that_is_no_directory_is_refused(void **state) {
+    _cleanup_close_ int directory = -1;
     _cleanup_free_ char *file = xasprintf("%s/file", base);
     _cleanup_free_ char *path = NULL;
     _cleanup_error_ struct error *error = NULL;
 
     assert_int_equal(file_write_atomically(file, "", 0, 0600, NULL), 0);
-    assert_true(artifacts_make(file, "t", &path, &error) < 0);
+    assert_true(make(file, "t", &path, &directory, &error) < 0);
     assert_null(path);
     assert_non_null(strstr(error_message(error), "--artifacts"));
 }
@@ -110,23 +120,54 @@ static void a_link_in_a_directorys_place_is_refused(void **state) {
     _cleanup_free_ char *own = xasprintf("%s/t", root);
     _cleanup_free_ char *attempt = xasprintf("%s/other/attempt-2", root);
     _cleanup_free_ char *real = NULL;
-    char *path = NULL;
+    _cleanup_free_ char *path = NULL;
+    static const struct {
+        const char *target;
+        unsigned attempt;
+    } refused[] = {{"t", 1}, {"t", 2}, {"other", 2}};
+    int directory = -1;
 
     assert_int_equal(mkdir(elsewhere, 0700), 0);
-    assert_int_equal(artifacts_make_attempt(root, "other", 1, &real, &path, NULL), 0);
-    free(path);
+    assert_int_equal(artifacts_make_attempt(root, "other", 1, &real, &directory, &path, NULL), 0);
     assert_int_equal(symlink(elsewhere, own), 0);
-    assert_int_equal(artifacts_make_attempt(root, "t", 1, &real, &path, NULL), -ELOOP);
-    assert_int_equal(artifacts_make_attempt(root, "t", 2, &real, &path, NULL), -ELOOP);
     assert_int_equal(symlink(elsewhere, attempt), 0);
-    assert_int_equal(artifacts_make_attempt(root, "other", 2, &real, &path, NULL), -ELOOP);
-    assert_int_equal(unlink(attempt), 0);
-    assert_int_equal(artifacts_make_attempt(root, "other", 2, &real, &path, NULL), 0);
-    free(path);
+    directory = fd_close(directory);
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        _cleanup_error_ struct error *error = NULL;
+        char *none = NULL;
+
+        assert_true(
+            artifacts_make_attempt(root, refused[i].target, refused[i].attempt, &real, &directory, &none, &error) < 0);
+        assert_non_null(strstr(error_message(error), "--artifacts"));
+        assert_true(directory < 0 && !none);
+    }
     assert_int_equal(rename(root, moved), 0);
     assert_int_equal(symlink(elsewhere, root), 0);
-    assert_int_equal(artifacts_make_attempt(root, "new", 1, &real, &path, NULL), -ELOOP);
+    assert_true(artifacts_make_attempt(root, "new", 1, &real, &directory, &path, NULL) < 0);
     assert_int_equal(rmdir(elsewhere), 0); /* it is empty */
+}
+
+/* What it names may lead elsewhere as soon as a guest runs: what is kept goes where it was. */
+static void a_directory_that_is_replaced_later_is_not_followed(void **state) {
+    struct sink *sink = sink_artifacts_new("vmtest -c F", false);
+    struct run_result result = RUN_RESULT_EMPTY;
+    _cleanup_free_ char *elsewhere = xasprintf("%s/elsewhere", base);
+    _cleanup_free_ char *moved = xasprintf("%s/moved", base);
+    _cleanup_free_ char *path = NULL;
+    int directory;
+
+    assert_int_equal(mkdir(elsewhere, 0700), 0);
+    assert_int_equal(make(base, "t", &path, &directory, NULL), 0);
+    sink->handle(sink, &(struct event){.type = EVENT_STARTED, .target = "t", .text = path, .directory = directory});
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(symlink(elsewhere, path), 0);
+    sink->handle(sink, &(struct event){.type = EVENT_FINISHED, .target = "t", .result = &result});
+    assert_null(sink_artifacts_error(sink));
+    sink->free(sink);
+    assert_int_equal(rmdir(elsewhere), 0); /* it is empty */
+    _cleanup_free_ char *text = content(moved, ARTIFACT_RESULT);
+    assert_non_null(text);
+    (void)fd_close(directory);
 }
 
 static void send(struct sink *sink, struct event event) {
@@ -134,8 +175,8 @@ static void send(struct sink *sink, struct event event) {
     sink->handle(sink, &event);
 }
 
-static void send_run(struct sink *sink, const char *directory, const struct run_result *result) {
-    send(sink, (struct event){.type = EVENT_STARTED, .text = directory});
+static void send_run(struct sink *sink, const char *path, int directory, const struct run_result *result) {
+    send(sink, (struct event){.type = EVENT_STARTED, .text = path, .directory = directory});
     send(sink, (struct event){.type = EVENT_CONSOLE, .data = "a\0b\xff\n", .size = 5});
     send(sink, (struct event){.type = EVENT_OUTPUT, .stream = OUTPUT_STDOUT, .data = "out 1\n", .size = 6});
     send(sink, (struct event){.type = EVENT_OUTPUT, .stream = OUTPUT_STDERR, .data = "err\n", .size = 4});
@@ -144,6 +185,7 @@ static void send_run(struct sink *sink, const char *directory, const struct run_
 }
 
 static void each_stream_has_its_file_and_the_result_its_own(void **state) {
+    _cleanup_close_ int directory = -1;
     struct sink *sink = sink_artifacts_new("vmtest -c F", false);
     _cleanup_free_ char *path = NULL;
     struct run_result result = RUN_RESULT_EMPTY;
@@ -151,8 +193,8 @@ static void each_stream_has_its_file_and_the_result_its_own(void **state) {
     result.verdict = VERDICT_FAIL;
     result.detail = 3;
     result.reason = "the command exited with code 3";
-    assert_int_equal(artifacts_make(base, "t", &path, NULL), 0);
-    send_run(sink, path, &result);
+    assert_int_equal(make(base, "t", &path, &directory, NULL), 0);
+    send_run(sink, path, directory, &result);
     assert_null(sink_artifacts_error(sink));
     sink->finish(sink, &(struct run_summary){.n_targets = 1, .n_not_passed = 1});
     sink->free(sink);
@@ -183,6 +225,7 @@ static void each_stream_has_its_file_and_the_result_its_own(void **state) {
 
 /* A disk that is full, as a limit on the size of files shows it too. */
 static void a_file_that_cannot_be_written_to_its_end_is_not_left_there(void **state) {
+    _cleanup_close_ int directory = -1;
     struct sink *sink = sink_artifacts_new("vmtest", true);
     struct run_result result = RUN_RESULT_EMPTY;
     struct rlimit old;
@@ -192,9 +235,9 @@ static void a_file_that_cannot_be_written_to_its_end_is_not_left_there(void **st
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     small.rlim_max = old.rlim_max;
-    assert_int_equal(artifacts_make(base, "t", &path, NULL), 0);
+    assert_int_equal(make(base, "t", &path, &directory, NULL), 0);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    send_run(sink, path, &result);
+    send_run(sink, path, directory, &result);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 
     _cleanup_free_ char *out = content(path, ARTIFACT_STDOUT);
@@ -229,6 +272,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_name_stays_and_any_other_gets_one_of_its_own),
         cmocka_unit_test_setup_teardown(an_earlier_runs_files_are_gone_and_others_stay, make_base, remove_base),
+        cmocka_unit_test_setup_teardown(a_directory_that_is_replaced_later_is_not_followed, make_base, remove_base),
         cmocka_unit_test_setup_teardown(a_link_in_a_directorys_place_is_refused, make_base, remove_base),
         cmocka_unit_test_setup_teardown(a_place_that_is_no_directory_is_refused, make_base, remove_base),
         cmocka_unit_test_setup_teardown(each_stream_has_its_file_and_the_result_its_own, make_base, remove_base),

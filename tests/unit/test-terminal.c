@@ -356,6 +356,29 @@ static void a_stage_with_too_many_lines_says_that_some_were_dropped(void **state
         strstr(out_of(fixture) + before, "===> Running command\n(5 earlier lines were dropped)\nsixth\nx\n"));
 }
 
+/* The text of a finding begins with its title, and may be no more than that. */
+static void a_finding_is_shown_with_what_is_said_behind_its_first_line(void **state) {
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        {"Out of memory: Killed process 1", "The guest's kernel reported (oom): TITLE\n"},
+        {"Out of memory: Killed process 1\n", "The guest's kernel reported (oom): TITLE\n"},
+        {"WARNING: at x\nCPU: 0\nRIP: y\n", "The guest's kernel reported (oom): TITLE\nCPU: 0\nRIP: y\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_fixture_ struct fixture *fixture = fixture_new(&plain);
+        struct run_result result = RUN_RESULT_EMPTY;
+
+        result.n_findings = 1;
+        result.findings[0] = (struct run_finding){.kind = "oom", .title = "TITLE", .text = cases[i].text};
+        started(fixture, "t");
+        fixture->sink->handle(fixture->sink, &(struct event){.type = EVENT_FINISHED, .target = "t", .result = &result});
+        if (!strstr(out_of(fixture), cases[i].shown))
+            fail_msg("case %zu: %s", i, out_of(fixture));
+    }
+}
+
 static void colours_dim_the_window_and_redden_the_error(void **state) {
     struct terminal_options options = window;
 
@@ -529,6 +552,7 @@ int main(void) {
         cmocka_unit_test(a_window_holds_the_last_ten_lines_of_its_stage),
         cmocka_unit_test(a_failed_stage_is_expanded_whole),
         cmocka_unit_test(a_stage_with_too_many_lines_says_that_some_were_dropped),
+        cmocka_unit_test(a_finding_is_shown_with_what_is_said_behind_its_first_line),
         cmocka_unit_test(colours_dim_the_window_and_redden_the_error),
         cmocka_unit_test(a_one_liners_window_is_on_standard_error_and_goes_with_its_stage),
         cmocka_unit_test(a_one_liner_whose_boot_fails_shows_all_of_it),
