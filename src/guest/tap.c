@@ -36,13 +36,13 @@ struct document {
     uint32_t highest;  /* number of a test */
     uint32_t doubled;  /* the first number that came twice; 0: none */
     struct buffer had; /* a bit for each number that came */
+    char *skip_reason; /* of a plan of none; or NULL */
 };
 
 struct level {
     unsigned indent;
     struct document document;
-    char *problem;     /* of the documents before this one, or NULL */
-    char *skip_reason; /* of a plan of none; or NULL */
+    char *problem; /* of the documents before this one, or NULL */
     struct result **results;
     size_t n_results;
     size_t n_failed;
@@ -83,13 +83,18 @@ static void result_free(struct result *result) {
     free(result);
 }
 
+static void document_clear(struct document *document) {
+    buffer_deinit(&document->had);
+    free(document->skip_reason);
+    *document = (struct document){0};
+}
+
 static void level_clear(struct level *level) {
     for (size_t i = 0; i < level->n_results; i++)
         result_free(level->results[i]);
     free(level->results);
-    free(level->skip_reason);
     free(level->problem);
-    buffer_deinit(&level->document.had);
+    document_clear(&level->document);
     *level = (struct level){.indent = level->indent};
 }
 
@@ -213,18 +218,6 @@ static char *document_problem(const struct document *document) {
     return NULL;
 }
 
-/* Ends a document of a level, whose results stay: what is wrong of it is wrong of the level. */
-static void next_document(struct level *level) {
-    char *problem = document_problem(&level->document);
-
-    if (level->problem)
-        free(problem);
-    else
-        level->problem = problem;
-    buffer_deinit(&level->document.had);
-    level->document = (struct document){0};
-}
-
 /* What is wrong of a level as a whole, or NULL. Caller frees. */
 static char *level_problem(const struct level *level) {
     return level->problem ? xstrdup(level->problem) : document_problem(&level->document);
@@ -255,10 +248,29 @@ static void adopt(struct level *from, struct level *to, const char *name, bool e
     level_clear(from);
 }
 
+/* Whether the document is a plan of none. */
+static bool document_skips_all(const struct document *document) {
+    return document->planned && document->plan == 0;
+}
+
 /* A plan of none. */
 static void add_skipped_all(struct tap *tap, struct level *level) {
-    (void)add_result(tap, level, xstrdup("all tests"), SUBRESULT_SKIP,
-                     xstrdup(level->skip_reason ? level->skip_reason : ""));
+    const char *reason = level->document.skip_reason;
+
+    (void)add_result(tap, level, xstrdup("all tests"), SUBRESULT_SKIP, xstrdup(reason ? reason : ""));
+}
+
+/* Ends a document of a level, whose results stay: what is wrong of it is wrong of the level. */
+static void next_document(struct tap *tap, struct level *level) {
+    char *problem = document_problem(&level->document);
+
+    if (!problem && document_skips_all(&level->document))
+        add_skipped_all(tap, level);
+    if (level->problem)
+        free(problem);
+    else
+        level->problem = problem;
+    document_clear(&level->document);
 }
 
 /*
@@ -277,7 +289,7 @@ static void end_orphans(struct tap *tap, unsigned indent) {
         else if (document->seen > 0 && !document->planned && tap->n_levels == 1 && above->document.seen == 0 &&
                  !above->document.planned)
             set_failure(tap, xstrdup(NO_PLAN));
-        else if (document->planned && document->plan == 0)
+        else if (document_skips_all(document))
             add_skipped_all(tap, level);
         if (document->seen > 0 || document->planned)
             above->document.begun = false; /* these are what came behind it */
@@ -303,7 +315,7 @@ static void end_document(struct tap *tap) {
         set_failure(tap, problem);
     else if (level->document.seen > 0 && !level->document.planned)
         set_failure(tap, xstrdup(NO_PLAN));
-    else if (level->document.planned && level->document.plan == 0)
+    else if (document_skips_all(&level->document))
         add_skipped_all(tap, level);
     give_all(tap, level);
     level_clear(level);
@@ -316,7 +328,7 @@ static void begin_next_document(struct tap *tap, struct level *level) {
     if (tap->n_levels == 1)
         end_document(tap);
     else
-        next_document(level);
+        next_document(tap, level);
 }
 
 static void on_version(struct tap *tap, const struct tap_line *line) {
@@ -341,7 +353,7 @@ static void on_plan(struct tap *tap, const struct tap_line *line) {
     level->document.planned = true;
     level->document.plan = line->count;
     if (line->count == 0)
-        level->skip_reason = to_string(line->message);
+        level->document.skip_reason = to_string(line->message);
 }
 
 /* What a test's line says by itself. */
@@ -400,10 +412,12 @@ static void on_test(struct tap *tap, const struct tap_line *line) {
         free(message);
         message = xasprintf("its subtests: %s", problem);
     }
-    if (below.skip_reason && below.document.plan == 0 && status == SUBRESULT_PASS) {
+    if (document_skips_all(&below.document) && !problem && below.n_results > 0) {
+        add_skipped_all(tap, &below); /* beside what the documents before it told */
+    } else if (document_skips_all(&below.document) && !problem && status == SUBRESULT_PASS) {
         status = SUBRESULT_SKIP;
         free(message);
-        message = xstrdup(below.skip_reason);
+        message = xstrdup(below.document.skip_reason ? below.document.skip_reason : "");
     }
     tap->last = NULL;
     bool itself = !parent || counts_itself(&below, status, problem);

@@ -127,6 +127,11 @@ static void streams(void **state) {
         {"TAP version 13\n1..1\nok 1 a\nTAP version 13\n1..2\nok 1 b\n",
          "pass a\npass b\n=> 2 tests were planned, 1 ran\n"},
         {"1..1\nok 1 a\n1..1\nok 1 b\n", "pass a\npass b\n"},
+        {"1..0 # SKIP a\n1..0 # SKIP b\n", "skip all tests (a)\nskip all tests (b)\n"},
+        {"1..1\n    1..0 # SKIP a\n    1..0 # SKIP b\nok 1 p\n", "skip p / all tests (a)\nskip p / all tests (b)\n"},
+        {"1..1\n    1..0 # SKIP a\n    1..1\n    ok 1 b\nok 1 p\n", "skip p / all tests (a)\npass p / b\n"},
+        {"1..1\n    1..0 # SKIP a\n    TAP version 13\n    ok 1 b\nok 1 p\n", "skip p / all tests (a)\npass p / b\n"},
+        {"1..1\n    1..1\n    ok 1 a\n    1..0 # SKIP b\nok 1 p\n", "pass p / a\nskip p / all tests (b)\n"},
         {"TAP version 13\nok 1 a\n1..1\nTAP version 13\nok 1 b\n1..1\n", "pass a\npass b\n"},
         {"ok 1\nok 2\n1..2\nok 1\nok 2\n1..2\n", "pass test 1\npass test 2\npass test 1\npass test 2\n"},
         {"ok 1\n1..1\nok 2\n",
@@ -137,8 +142,7 @@ static void streams(void **state) {
          "pass a\n=> no test came behind \"TAP version\"\n"},
         {"KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\nok 1 s\n",
          "fail s (its subtests: no test came behind \"TAP version\")\n"},
-        {"KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\nok 1 s # SKIP none\n",
-         "skip s (none)\n"},
+        {"KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\nok 1 s # SKIP none\n", "skip s (none)\n"},
         /* Parameters of a KUnit test have no plan. */
         {"KTAP version 1\n1..1\n    KTAP version 1\n    ok 1 x\n    ok 2 y\nok 1 s\n", "pass s / x\npass s / y\n"},
         /* The kernel's. */
