@@ -169,6 +169,7 @@ static int update(const char *path, void (*change)(struct history *history, cons
     if (r < 0)
         return r;
     int lock = lock_directory(directory);
+    file_sweep(directory);
     _cleanup_history_ struct history *history = history_load(path);
     change(history, argument, now);
     _cleanup_free_ char *text = history_format(history, now - KEPT_SECONDS);

@@ -50,9 +50,16 @@ static void keep(const char *path, const char *identity, const char *answer) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_free_ char *text = xasprintf("%s\n%s", identity, answer);
     _cleanup_free_ char *parent = path ? path_parent(path) : NULL;
+    int r;
 
-    if (path && (path_make_directories(parent, 0777, &error) < 0 ||
-                 file_write_atomically(path, text, strlen(text), 0666, &error) < 0))
+    if (!path)
+        return;
+    r = path_make_directories(parent, 0777, &error);
+    if (r == 0) {
+        file_sweep(parent);
+        r = file_write_atomically(path, text, strlen(text), 0666, &error);
+    }
+    if (r < 0)
         log_debug("QEMU's version is not kept: %s", error_message(error));
 }
 

@@ -8,9 +8,12 @@ KEY = "[0-9a-f]{32}"
 # All that a cache may hold: what has been published under its final name.
 PUBLISHED = re.compile("|".join([
     r"kernels", rf"kernels/{KEY}\.(vmlinux|nopvh)",
+    r"qemu", rf"qemu/{KEY}",
     r"modules", rf"modules/{KEY}\.list", rf"modules/{KEY}(/.*)?",
     r"templates", rf"templates/{KEY}", rf"templates/{KEY}/(memory|state|disk|meta\.json|used)"]))
-UNFINISHED = re.compile(r".*\.[0-9]+\.new")
+# What is remembered of the targets of a file, for --failed.
+REMEMBERED = re.compile(rf"vmtest|vmtest/history|vmtest/history/{KEY}\.json")
+UNFINISHED = re.compile(r".*\.[0-9A-Za-z]{6}\.new")
 TEMPLATE = re.compile(rf"templates/{KEY}")
 NEEDED = ("memory", "state", "meta.json", "used")
 SHARED_MEMORY = "/dev/shm"
@@ -38,7 +41,8 @@ def shared_memory():
 
 
 class World:
-    PLACES = ("home", "cache", "tmp", "run")
+    EMPTY = ("home", "tmp", "run")
+    PLACES = (*EMPTY, "state", "cache")
 
     def __init__(self, path, mark):
         self.path, self.mark = path, mark
@@ -51,7 +55,7 @@ class World:
     def environment(self):
         return {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LANG": "C.UTF-8", "TERM": "xterm",
                 "HOME": f"{self.path}/home", "XDG_CACHE_HOME": f"{self.path}/cache", "TMPDIR": f"{self.path}/tmp",
-                "XDG_RUNTIME_DIR": f"{self.path}/run", "VMTEST_SOAK": self.mark}
+                "XDG_STATE_HOME": f"{self.path}/state", "XDG_RUNTIME_DIR": f"{self.path}/run", "VMTEST_SOAK": self.mark}
 
     def store(self):
         return f"{self.path}/cache/vmtest/templates"
@@ -61,7 +65,8 @@ class World:
 
     def leftovers(self):
         """Files that should not be there."""
-        left = [f"{name}/{entry}" for name in ("home", "tmp", "run") for entry in walk(f"{self.path}/{name}")]
+        left = [f"{name}/{entry}" for name in self.EMPTY for entry in walk(f"{self.path}/{name}")]
+        left += [f"state/{entry}" for entry in walk(f"{self.path}/state") if not REMEMBERED.fullmatch(entry)]
         for cache in self.caches:
             left += [f"{os.path.basename(cache)}/{entry}" for entry in self.unpublished(cache)]
         return left + sorted(f"{SHARED_MEMORY}/{name}" for name in shared_memory() - self.shared)
@@ -100,7 +105,7 @@ class World:
         for extra in self.caches[1:]:
             shutil.rmtree(extra, ignore_errors=True)
         del self.caches[1:]
-        for name in ("home", "tmp", "run"):
+        for name in (*self.EMPTY, "state"):
             shutil.rmtree(f"{self.path}/{name}", ignore_errors=True)
             os.makedirs(f"{self.path}/{name}")
         os.chmod(f"{self.path}/run", 0o700)

@@ -159,11 +159,16 @@ static void what_a_run_begins_has_not_passed_until_it_has(void **state) {
     sink->free(sink);
     assert_int_equal(known(path, "a"), PASSED);
 
+    /* Of a vmtest that was killed while it wrote. */
+    _cleanup_free_ char *left = xasprintf("%s.abcdef.new", path);
+    assert_int_equal(file_write_atomically(left, "", 0, 0600, NULL), 0);
+
     /* Whatever ends vmtest from here on. */
     assert_int_equal(history_begin(path, two, NULL), 0);
     assert_int_equal(known(path, "a"), NOT_PASSED);
     assert_int_equal(known(path, "b"), NOT_PASSED);
     assert_int_equal(known(path, "other"), PASSED);
+    assert_int_equal(access(left, F_OK), -1);
     sink = sink_history_new(path, two);
     send(sink, &two->jobs[0], EVENT_FINISHED, 1, 1, VERDICT_PASS);
     send(sink, &two->jobs[1], EVENT_FINISHED, 0, 1, VERDICT_SKIPPED);

@@ -90,6 +90,20 @@ static void a_program_is_asked_until_it_is_another(void **state) {
     assert_int_equal(count_asked(directory), 2);
 }
 
+static void what_a_killed_vmtest_left_is_swept(void **state) {
+    const char *directory = *state;
+    _cleanup_free_ char *program = write_program(directory, "QEMU emulator version 7.2.0\\n");
+    _cleanup_free_ char *answers = xasprintf("%s/cache/qemu", directory);
+    _cleanup_free_ char *left = xasprintf("%s/0123.abcdef.new", answers);
+    _cleanup_error_ struct error *error = NULL;
+    struct qemu_version version;
+
+    assert_int_equal(path_make_directories(answers, 0777, &error), 0);
+    assert_int_equal(file_write_atomically(left, "", 0, 0600, &error), 0);
+    assert_int_equal(find(program, &version), 0);
+    assert_int_equal(access(left, F_OK), -1);
+}
+
 static void without_a_cache_it_is_asked_each_time(void **state) {
     const char *directory = *state;
     _cleanup_free_ char *program = write_program(directory, "QEMU emulator version 9.2.0\\n");
@@ -153,6 +167,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_programs_print),
         cmocka_unit_test_setup_teardown(a_program_is_asked_until_it_is_another, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_killed_vmtest_left_is_swept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_cache_it_is_asked_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_tell_is_an_error_and_not_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_stops_does_not_wait, set_up, tear_down),
