@@ -37,7 +37,9 @@ def identity(path):
 
 
 def shared_memory():
-    return {name for name in os.listdir(SHARED_MEMORY) if "vmtest" in name} if os.path.isdir(SHARED_MEMORY) else set()
+    """Of vmtest, that is; a fuzz target that runs beside the soak keeps its files there."""
+    names = os.listdir(SHARED_MEMORY) if os.path.isdir(SHARED_MEMORY) else []
+    return {name for name in names if "vmtest" in name and not name.startswith("vmtest-fuzz-")}
 
 
 class World:
