@@ -14,7 +14,10 @@
 #include "report/writers.h"
 
 #define REQUESTS_MAX 16
-/* How often they are written: not more often than this, and at most a twentieth of the time goes there. */
+/*
+ * How often they are written: not more often than this, but a failure at once, so that it is not lost with a run that
+ * is killed; and at most a twentieth of the time goes there.
+ */
 #define INTERVAL (5 * NSEC_PER_SEC)
 #define INTERVAL_FACTOR 20
 
@@ -30,8 +33,11 @@ struct files_sink {
     char *texts[REQUESTS_MAX]; /* what the requests' paths point into */
     struct report_request requests[REQUESTS_MAX];
     size_t n_requests;
-    uint64_t next_write; /* clock_now() of it */
-    struct error *error; /* the first one */
+    uint64_t next_write;  /* clock_now() of it */
+    uint64_t next_urgent; /* of a failure's */
+    bool unwritten;       /* there is something to write, */
+    bool urgent;          /* and it is a failure */
+    struct error *error;  /* the first one */
 };
 
 static struct files_sink *files_of(struct sink *sink) {
@@ -50,8 +56,11 @@ static int write_files(struct files_sink *files, struct error **ret_error) {
 
         result = result < 0 ? result : r;
     }
-    uint64_t taken = (clock_now() - begin) * INTERVAL_FACTOR;
-    files->next_write = clock_now() + (taken > INTERVAL ? taken : INTERVAL);
+    uint64_t end = clock_now();
+    uint64_t taken = (end - begin) * INTERVAL_FACTOR;
+    files->next_write = end + (taken > INTERVAL ? taken : INTERVAL);
+    files->next_urgent = end + taken;
+    files->unwritten = files->urgent = false;
     return result;
 }
 
@@ -89,16 +98,30 @@ static void write_github(struct files_sink *files, struct error **ret_error) {
     (void)!report_append_step_summary(files->report, ret_error);
 }
 
+static void write_if_due(struct files_sink *files) {
+    _cleanup_error_ struct error *error = NULL;
+
+    if (!files->unwritten || clock_now() < (files->urgent ? files->next_urgent : files->next_write))
+        return;
+    files->report->summary = report_count(files->report);
+    (void)!write_files(files, &error); /* what matters is the last time */
+}
+
 static void files_handle(struct sink *sink, const struct event *event) {
     struct files_sink *files = files_of(sink);
 
     collector_take(files->collector, event);
-    if (event->type == EVENT_FINISHED && clock_now() >= files->next_write) {
-        _cleanup_error_ struct error *error = NULL;
-
-        files->report->summary = report_count(files->report);
-        (void)!write_files(files, &error); /* what matters is the last time */
+    if (event->type == EVENT_FINISHED || event->type == EVENT_RETRY) {
+        files->unwritten = true;
+        files->urgent = files->urgent || !verdict_passed(event->result->verdict);
     }
+    write_if_due(files);
+}
+
+/* What came too early to be written is not to wait for the next target's end, which may take hours. */
+static void files_tick(struct sink *sink, uint64_t nsec) {
+    (void)nsec;
+    write_if_due(files_of(sink));
 }
 
 static void files_finish(struct sink *sink, const struct run_summary *summary) {
@@ -163,7 +186,7 @@ int sink_files_new(const struct report_options *options, const struct run_plan *
     int r = 0;
 
     *files = (struct files_sink){
-        .sink = {.handle = files_handle, .finish = files_finish, .free = files_free},
+        .sink = {.handle = files_handle, .finish = files_finish, .free = files_free, .tick = files_tick},
         .writer = writer,
         .github_fd = options->github_fd,
         .plan = plan,

@@ -4,7 +4,7 @@ import os
 import time
 
 from fake_machine import POWEROFF, STDOUT, scenario
-from fake_notes import DIRECTORY, add_note, note, wait_for
+from fake_notes import DIRECTORY, add_note, is_told, note, wait_for
 
 
 def words(fake):
@@ -50,6 +50,18 @@ def tries(fake):
         done = len(file.readlines())
     fake.output(STDOUT, f"attempt {done}\n".encode())
     fake.finish(7 if done <= int(number) else 0)
+
+
+@scenario
+def fails_then_hangs(fake):
+    """The command `ME`: fails the first time, hangs the next."""
+    (me,) = words(fake_run(fake))
+    if not is_told(f"failed-{me}"):
+        note(f"failed-{me}")
+        fake.finish(7)
+    note(f"hangs-{me}", os.getpid())
+    fake.expect(POWEROFF)
+    fake.finish()
 
 
 def fake_run(fake):

@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 import yaml
 
-from conftest import FAKE
+from conftest import FAKE, wait_until
 
 SEEDS = range(25)
 # Element: its attributes (those that have to be there in capitals), and the elements in it. junit-10.xsd says so.
@@ -454,6 +454,34 @@ def test_a_run_that_is_killed_leaves_reports_that_are_no_pass(bench):
     junit, (points, _), _ = reports(bench)
     assert [point.ok for point in points] == [False]
     assert count(junit, "error") == 1
+
+
+def last_but_one(bench):
+    """The entry of the last target that has ended; those in front of it have used up the time of the first report."""
+    with open(f"{bench.share}/report.json") as file:
+        return json.load(file)["targets"][-2]
+
+
+# A failure at once: a run that is killed, and begun again elsewhere, must not forget it.
+@pytest.mark.parametrize("command, verdict, limit", [("exit 3", "fail", 3), ("exit 0", "pass", 12)])
+def test_what_has_ended_is_written_while_another_target_runs_on(bench, command, verdict, limit):
+    write(bench, [("before", "exit 0", "as_told", ""), ("ends", command, "as_told", ""), ("running", "hang", "as_told", "")])
+    process = bench.start_vmtest(["-j1", "--report", "json=report.json"])
+    bench.wait_for_note("hanging", process)
+    assert wait_until(lambda: last_but_one(bench)["finished"], limit)
+    assert last_but_one(bench)["result"]["verdict"] == verdict
+    process.kill()
+    process.wait()
+
+
+def test_an_attempt_that_failed_is_written_while_the_next_one_runs(bench):
+    write(bench, [("flaky", "me", "fails_then_hangs", ""), ("never", "exit 0", "as_told", "")])
+    process = bench.start_vmtest(["-j1", "--retries", "1", "--report", "json=report.json"])
+    bench.wait_for_note("hangs-me", process)
+    assert wait_until(lambda: last_but_one(bench)["attempts"], 3)
+    assert [attempt["verdict"] for attempt in last_but_one(bench)["attempts"]] == ["fail"]
+    process.kill()
+    process.wait()
 
 
 @pytest.mark.parametrize("arguments, words", [
