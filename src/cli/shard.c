@@ -46,6 +46,29 @@ static void put_path(struct buffer *out, const struct target *target, const char
     put(out, below ? path + strlen(target->share) : path);
 }
 
+/*
+ * The same of a text in which such paths may stand: a command into which a placeholder was put. Not for names: the
+ * split is by them, as they are.
+ */
+static void put_text(struct buffer *out, const struct target *target, const char *text) {
+    size_t length = strlen(target->share ? target->share : "");
+    const char *found;
+
+    while (text && length > 1 && (found = strstr(text, target->share)) != NULL) {
+        buffer_append(out, text, (size_t)(found - text));
+        text = found + length;
+        if (*text != '/' && *text != '\0')
+            buffer_append_string(out, target->share);
+    }
+    put(out, text);
+}
+
+static void put_texts(struct buffer *out, const struct target *target, const struct strv *texts) {
+    put_number(out, texts->count);
+    for (size_t i = 0; i < texts->count; i++)
+        put_text(out, target, texts->items[i]);
+}
+
 static void put_target(struct buffer *out, const struct target *target) {
     put(out, target->name);
     put_path(out, target, target->kernel);
@@ -54,15 +77,11 @@ static void put_target(struct buffer *out, const struct target *target) {
     put_path(out, target, target->rootfs);
     put_path(out, target, target->bios);
     put(out, target->format);
-    put(out, target->kernel_args);
+    put_text(out, target, target->kernel_args);
     put(out, target->arch);
-    put(out, target->command);
-    put_number(out, target->argv.count);
-    for (size_t i = 0; i < target->argv.count; i++)
-        put(out, target->argv.items[i]);
-    put_number(out, target->extra_args.count);
-    for (size_t i = 0; i < target->extra_args.count; i++)
-        put(out, target->extra_args.items[i]);
+    put_text(out, target, target->command);
+    put_texts(out, target, &target->argv);
+    put_texts(out, target, &target->extra_args);
     put_number(out, target->n_mounts);
     for (size_t i = 0; i < target->n_mounts; i++) {
         put(out, target->mounts[i].guest_path);
@@ -81,13 +100,19 @@ static void put_target(struct buffer *out, const struct target *target) {
     put_number(out, target->env_pass.count);
     for (size_t i = 0; i < target->env_pass.count; i++)
         put(out, target->env_pass.items[i]);
-    put(out, target->results);
+    put_text(out, target, target->results);
+    /* The command finds them in its environment, whether they stand in its words or not. */
+    put_number(out, target->n_axes);
+    for (size_t i = 0; i < target->n_axes; i++) {
+        put(out, target->axes[i].name);
+        put_text(out, target, target->axes[i].value);
+    }
 }
 
 char *shard_list_hash(const struct run_plan *plan) {
     _cleanup_buffer_ struct buffer text = {0};
 
-    put(&text, "vmtest list 2");
+    put(&text, "vmtest list 3");
     put_number(&text, plan->n_jobs);
     put_number(&text, plan->retries);
     put_number(&text, plan->flaky_fails);

@@ -290,6 +290,13 @@ static void the_hash_changes_with_what_is_run_and_with_nothing_else(void **state
     _cleanup_list_ struct list list = make_list(3);
     struct target *target = list.targets[1];
     _cleanup_run_plan_ struct run_plan *plan = run_plan_new(list.targets, 3, 0);
+
+    /* As {kernel} in a command, and an axis of kernels, have it. */
+    free(target->command);
+    target->command = xstrdup("load /home/a/kernel /home/ab /home/a");
+    target->axes = xcalloc(1, sizeof(*target->axes));
+    target->n_axes = 1;
+    target->axes[0] = (struct target_axis){xstrdup("kernel"), xstrdup("/home/a/kernel"), xstrdup("kernel")};
     _cleanup_free_ char *first = shard_list_hash(plan);
     char *other = NULL;
 
@@ -311,6 +318,10 @@ static void the_hash_changes_with_what_is_run_and_with_nothing_else(void **state
     HASH_DIFFERS(target->memory++, target->memory--);
     HASH_DIFFERS(plan->n_jobs--, plan->n_jobs++);
     HASH_DIFFERS(plan->retries++, plan->retries--);
+    HASH_DIFFERS(target->command[strlen("load /home/a/ke")]++, target->command[strlen("load /home/a/ke")]--);
+    HASH_DIFFERS(target->axes[0].value[9]++, target->axes[0].value[9]--);
+    HASH_DIFFERS(target->axes[0].name[0]++, target->axes[0].name[0]--);
+    HASH_DIFFERS(target->n_axes--, target->n_axes++);
     /* Another checkout, and what only says how the host does it. */
     for (size_t i = 0; i < 3; i++) {
         free(list.targets[i]->share);
@@ -320,6 +331,10 @@ static void the_hash_changes_with_what_is_run_and_with_nothing_else(void **state
         list.targets[i]->boot_timeout = 77;
         list.targets[i]->accel = ACCEL_CHOICE_TCG;
     }
+    free(target->command);
+    free(target->axes[0].value);
+    target->command = xstrdup("load /srv/other/b/kernel /home/ab /srv/other/b");
+    target->axes[0].value = xstrdup("/srv/other/b/kernel");
     other = shard_list_hash(plan);
     assert_string_equal(first, other);
     free(other);
