@@ -13,6 +13,7 @@
 #include "report/sink.h"
 #include "report/spool.h"
 #include "report/window.h"
+#include "run/schedule.h"
 
 #define DRAW_INTERVAL (NSEC_PER_SEC / 12)
 #define LAST_LINE_MAX 4096
@@ -27,7 +28,8 @@ struct row {
     struct spool spool;
     enum stage stage;
     unsigned attempt;
-    uint64_t start;
+    uint64_t begun;        /* the job */
+    uint64_t start;        /* the attempt */
     struct buffer current; /* the line that it writes */
     char *last;            /* the last one that was not blank */
     struct row *next;
@@ -154,6 +156,10 @@ static char *duration_text(uint64_t nsec) {
     return xasprintf("%llus", (unsigned long long)seconds);
 }
 
+static unsigned n_not_passed(const struct live *live) {
+    return live->n_finished - live->n_of[VERDICT_PASS] - live->n_of[VERDICT_FLAKY];
+}
+
 /* How long a job that is not known otherwise is likely to take; 0: nothing is known. */
 static uint64_t typical_nsec(const struct live *live) {
     return live->n_timed > 0 ? live->finished_nsec / live->n_timed : 0;
@@ -163,29 +169,59 @@ static uint64_t expected_nsec(const struct live *live, const struct job *job) {
     return job->expected_nsec ? job->expected_nsec : typical_nsec(live);
 }
 
-/* What is left to do, spread over the slots; 0 where a part of it is not known. */
+static const struct row *row_of(const struct live *live, const struct job *job) {
+    const struct row *row = live->rows;
+
+    while (row && row->job != job)
+        row = row->next;
+    return row;
+}
+
+/* No job starts any more: only those that run are left. */
+static bool is_stopping(const struct live *live) {
+    return live->n_of[VERDICT_CANCELLED] > 0 || (live->plan->fail_fast && n_not_passed(live) > 0);
+}
+
+static double larger(double a, double b) {
+    return a > b ? a : b;
+}
+
+/* The part of what there is that a job has for itself. One that needs more than there is runs alone. */
+static double share(uint64_t needed, uint64_t limit) {
+    if (limit == 0)
+        return 0;
+    return needed < limit ? (double)needed / (double)limit : 1;
+}
+
+/*
+ * What is left to do: the work spread over the slots, or over the memory or the processors that there are, whichever
+ * takes longest, and no less than the longest job. 0 where a part of it is not known.
+ */
 static uint64_t estimate(const struct live *live) {
-    uint64_t work = 0;
-    uint64_t longest = 0;
+    const struct run_plan *plan = live->plan;
+    bool stopping = is_stopping(live);
+    double by_slots = 0;
+    double by_memory = 0;
+    double by_cpus = 0;
+    double longest = 0;
 
-    for (size_t i = 0; i < live->plan->n_jobs; i++) {
-        uint64_t left = expected_nsec(live, &live->plan->jobs[i]);
+    for (size_t i = 0; i < plan->n_jobs; i++) {
+        const struct job *job = &plan->jobs[i];
+        const struct row *row = live->finished[i] ? NULL : row_of(live, job);
+        uint64_t expected = expected_nsec(live, job);
+        uint64_t elapsed = row && live->now > row->begun ? live->now - row->begun : 0;
 
-        if (live->finished[i])
+        if (live->finished[i] || (stopping && !row))
             continue;
-        if (left == 0)
+        if (expected == 0)
             return 0;
-        for (const struct row *row = live->rows; row; row = row->next) {
-            uint64_t elapsed = live->now > row->start ? live->now - row->start : 0;
-
-            if (row->job == &live->plan->jobs[i])
-                left = left > elapsed ? left - elapsed : 0;
-        }
-        work += left;
-        longest = left > longest ? left : longest;
+        double left = expected > elapsed ? (double)(expected - elapsed) : 0;
+        by_slots += left / (plan->n_slots > 0 ? plan->n_slots : 1);
+        by_memory += left * share(schedule_memory(job->target), plan->memory_limit);
+        by_cpus += left * share(job->target->num_cpus, plan->cpu_limit);
+        longest = larger(left, longest);
     }
-    work /= live->plan->n_slots > 0 ? live->plan->n_slots : 1;
-    return work > longest ? work : longest;
+    return (uint64_t)larger(larger(by_slots, longest), larger(by_memory, by_cpus));
 }
 
 static void add_row(struct live *live, struct buffer *out, const char *line, unsigned columns, bool dim) {
@@ -218,14 +254,13 @@ static char *row_text(const struct live *live, const struct row *row, unsigned c
 }
 
 static char *counts_text(const struct live *live, unsigned n_running) {
-    unsigned n_passed = live->n_of[VERDICT_PASS];
     unsigned n_flaky = live->n_of[VERDICT_FLAKY];
     uint64_t left = estimate(live);
     struct buffer text = {0};
 
     buffer_printf(&text, "%u/%zu", live->n_finished, live->plan->n_jobs);
-    if (live->n_finished > n_passed + n_flaky)
-        buffer_printf(&text, ", %u not passed", live->n_finished - n_passed - n_flaky);
+    if (n_not_passed(live) > 0)
+        buffer_printf(&text, ", %u not passed", n_not_passed(live));
     if (n_flaky > 0)
         buffer_printf(&text, ", %u flaky", n_flaky);
     buffer_printf(&text, ", %u running", n_running);
@@ -270,6 +305,11 @@ static void write_text(struct live *live, const struct buffer *text) {
         live->writer->write(live->writer, live->options.terminal.out_fd, text->data, text->size);
 }
 
+/* What several workers say is not quite in the order of their times. */
+static void set_now(struct live *live, uint64_t nsec) {
+    live->now = nsec > live->now ? nsec : live->now;
+}
+
 static void draw_if_due(struct live *live) {
     _cleanup_buffer_ struct buffer out = {0};
 
@@ -307,6 +347,7 @@ static struct row *begin(struct live *live, const struct event *event) {
         options.held = true;
         row->name = xstrdup(event->target);
         row->job = event->job;
+        row->begun = event->nsec;
         spool_init(&row->spool);
         row->terminal = sink_terminal_new(&options, &row->spool.writer);
         *at = row;
@@ -367,7 +408,7 @@ static void end(struct live *live, struct row **at, const struct event *event) {
 
     *at = row->next;
     live->n_timed++;
-    live->finished_nsec += event->nsec > row->start ? event->nsec - row->start : 0;
+    live->finished_nsec += event->nsec > row->begun ? event->nsec - row->begun : 0;
     show_finished(live, row, event);
     row_free(row);
 }
@@ -400,7 +441,7 @@ static void live_handle(struct sink *sink, const struct event *event) {
     struct live *live = live_of(sink);
     struct row **at;
 
-    live->now = event->nsec;
+    set_now(live, event->nsec);
     if (event->type == EVENT_STARTED)
         (void)begin(live, event);
     at = find(live, event->target);
@@ -421,7 +462,7 @@ static void live_handle(struct sink *sink, const struct event *event) {
 static void live_tick(struct sink *sink, uint64_t nsec) {
     struct live *live = live_of(sink);
 
-    live->now = nsec;
+    set_now(live, nsec);
     live->dirty = live->dirty || live->rows != NULL;
     draw_if_due(live);
 }

@@ -14,6 +14,7 @@
 #include "report/lines.h"
 #include "report/sink.h"
 #include "report/spool.h"
+#include "run/schedule.h"
 #include "screen.h"
 
 #define OUT 901
@@ -172,7 +173,7 @@ static void a_retry_and_a_flaky_end_are_shown(void **state) {
                           "=> one\n"
                           "flaky\n"
                           "FLAKY\n"
-                          "1/5, 1 flaky, 0 running, about 2s left\n");
+                          "1/5, 1 flaky, 0 running, about 10s left\n"); /* both attempts took 5 s */
 }
 
 /* Every row fits, whatever the guest writes: wide and combining characters, sequences, control characters. */
@@ -288,6 +289,84 @@ static void redraws_are_bounded(void **state) {
     fixture->sink->tick(fixture->sink, fixture->now + NSEC_PER_SEC);
     assert_true(fixture->recorder.out.size > before);
     assert_shown(fixture, "one  command 3s  x\n0/5, 1 running\n");
+}
+
+/* Workers do not speak in the order of their clocks. */
+static void an_event_from_before_is_no_reason_to_draw(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = live_new(60);
+    struct event event = {.type = EVENT_OUTPUT, .stream = OUTPUT_STDOUT, .data = "x\n", .size = 2};
+    size_t before;
+
+    start(fixture, 0);
+    start(fixture, 1);
+    before = fixture->recorder.out.size;
+    for (size_t i = 0; i < 1000; i++) {
+        event.job = &fixture->plan->jobs[i % 2];
+        event.target = event.job->name;
+        event.nsec = fixture->now - i % 2;
+        fixture->sink->handle(fixture->sink, &event);
+    }
+    assert_int_equal(fixture->recorder.out.size, before);
+}
+
+static void assert_estimate(const struct fixture *fixture, const char *expected) {
+    _cleanup_free_ char *shown = screen_show(fixture->recorder.out.data);
+    const char *row = strrchr(shown, '/');
+
+    assert_non_null(row);
+    if (!strstr(row, expected))
+        fail_msg("no '%s' in '%s'", expected, row);
+}
+
+/* Five jobs of 100 seconds, one of which has run for three. */
+static struct fixture *live_with_times(void) {
+    struct fixture *fixture = live_new(60);
+
+    for (size_t i = 0; i < N_JOBS; i++)
+        fixture->plan->jobs[i].expected_nsec = 100 * NSEC_PER_SEC;
+    return fixture;
+}
+
+static void the_estimate_counts_slots_memory_and_processors(void **state) {
+    _cleanup_fixture_ struct fixture *slots = live_with_times();
+    _cleanup_fixture_ struct fixture *memory = live_with_times();
+    _cleanup_fixture_ struct fixture *cpus = live_with_times();
+    _cleanup_fixture_ struct fixture *large = live_with_times();
+
+    start(slots, 0); /* 498 s of work on two slots */
+    assert_estimate(slots, "about 4m09s left");
+    /* Four slots for the small ones, but most of them fill the host. */
+    memory->plan->n_slots = 4;
+    memory->plan->memory_limit = schedule_memory(memory->targets[0]);
+    start(memory, 0);
+    assert_estimate(memory, "about 8m18s left");
+    cpus->plan->n_slots = 4;
+    cpus->plan->cpu_limit = 2 * cpus->targets[0]->num_cpus;
+    start(cpus, 0);
+    assert_estimate(cpus, "about 4m09s left");
+    /* One that is larger than the host takes no more than the host. */
+    large->plan->n_slots = 4;
+    large->plan->memory_limit = 1;
+    start(large, 0);
+    assert_estimate(large, "about 8m18s left");
+}
+
+static void the_estimate_leaves_out_what_will_not_start(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = live_with_times();
+    _cleanup_fixture_ struct fixture *cancelled = live_with_times();
+
+    fixture->plan->fail_fast = true;
+    start(fixture, 0);
+    start(fixture, 1);
+    result(fixture, 0, EVENT_FINISHED, VERDICT_FAIL, 1);
+    assert_estimate(fixture, "1 not passed, 1 running, about 1m37s left");
+    result(fixture, 1, EVENT_FINISHED, VERDICT_PASS, 0);
+    assert_estimate(fixture, "1 not passed, 0 running\n");
+
+    start(cancelled, 0);
+    start(cancelled, 1);
+    result(cancelled, 0, EVENT_FINISHED, VERDICT_CANCELLED, 2);
+    assert_estimate(cancelled, "1 running, about 1m37s left");
 }
 
 static void what_was_never_started_is_only_counted(void **state) {
@@ -413,6 +492,9 @@ int main(void) {
         cmocka_unit_test(a_row_has_nothing_of_unknown_width),
         cmocka_unit_test(rows_that_were_wrapped_are_counted_as_the_terminal_wraps_them),
         cmocka_unit_test(redraws_are_bounded),
+        cmocka_unit_test(an_event_from_before_is_no_reason_to_draw),
+        cmocka_unit_test(the_estimate_counts_slots_memory_and_processors),
+        cmocka_unit_test(the_estimate_leaves_out_what_will_not_start),
         cmocka_unit_test(what_was_never_started_is_only_counted),
         cmocka_unit_test(blocks_come_whole_and_in_the_order_of_the_ends),
         cmocka_unit_test(quiet_shows_what_did_not_pass),
