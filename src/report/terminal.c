@@ -34,6 +34,7 @@ struct terminal {
     bool same_file; /* both descriptors are one file, e.g. a terminal: a line begun on one is continued on the other */
     bool mid_line[2];        /* of output, error: the last byte written was no line feed; [0] alone where same_file */
     bool stage_lines;        /* something of the guest was shown in this stage */
+    bool started;            /* a target is at hand */
     bool shell_has_terminal; /* an interactive shell has the terminal: nothing may be written */
     enum stage stage;
     struct window window;
@@ -112,6 +113,7 @@ static void on_started(struct terminal *terminal, const struct event *event) {
     _cleanup_free_ char *name = text_sanitize(event->target);
     _cleanup_free_ char *line = xasprintf("=> %s", name);
 
+    terminal->started = true;
     terminal->stage = STAGE_PREPARE;
     terminal->stage_lines = false;
     show_line(terminal, STYLE_NONE, line);
@@ -325,6 +327,9 @@ static void on_finished(struct terminal *terminal, const struct event *event) {
     _cleanup_free_ char *tests = subresults_line(result);
     _cleanup_buffer_ struct buffer out = {0};
 
+    if (!terminal->started) /* it never was, and is only counted */
+        return;
+    terminal->started = false;
     terminal->shell_has_terminal = false;
     window_erase(&terminal->window, &out);
     for (size_t i = 0; i < terminal->notices.count; i++) {
@@ -392,8 +397,10 @@ static void terminal_finish(struct sink *sink, const struct run_summary *summary
     struct terminal *terminal = terminal_of(sink);
 
     if (summary->n_targets > 1 && summary->n_not_passed > 0 && !terminal->options.one_liner) {
+        bool counted = summary->n_of[VERDICT_SKIPPED] > 0 || summary->n_of[VERDICT_CANCELLED] > 0;
         _cleanup_free_ char *line =
-            xasprintf("%u of %u targets did not pass", summary->n_not_passed, summary->n_targets);
+            counted ? summary_line(summary)
+                    : xasprintf("%u of %u targets did not pass", summary->n_not_passed, summary->n_targets);
 
         show_line(terminal, STYLE_NONE, line);
     }

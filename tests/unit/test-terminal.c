@@ -537,6 +537,20 @@ static void names_are_shown_without_control_characters(void **state) {
     assert_string_equal(out_of(fixture), "=> ab c\n");
 }
 
+static void what_was_never_started_is_only_counted(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = fixture_new(&(struct terminal_options){.again = "vmtest"});
+
+    run_to_command(fixture);
+    finished(fixture, VERDICT_FAIL, 1, "", "");
+    size_t before = strlen(out_of(fixture));
+    finished(fixture, VERDICT_SKIPPED, 0, "not started, since 't' did not pass (--fail-fast)", "");
+    assert_int_equal(strlen(out_of(fixture)), before);
+    fixture->sink->finish(
+        fixture->sink,
+        &(struct run_summary){.n_targets = 2, .n_not_passed = 2, .n_of = {[VERDICT_FAIL] = 1, [VERDICT_SKIPPED] = 1}});
+    assert_string_equal(out_of(fixture) + before, "2 targets: 0 passed, 2 not passed (1 fail, 1 skipped)\n");
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_terminal_everything_passes_as_it_comes),
@@ -551,6 +565,7 @@ int main(void) {
         cmocka_unit_test(a_window_collapses_when_the_target_passes),
         cmocka_unit_test(a_window_holds_the_last_ten_lines_of_its_stage),
         cmocka_unit_test(a_failed_stage_is_expanded_whole),
+        cmocka_unit_test(what_was_never_started_is_only_counted),
         cmocka_unit_test(a_stage_with_too_many_lines_says_that_some_were_dropped),
         cmocka_unit_test(a_finding_is_shown_with_what_is_said_behind_its_first_line),
         cmocka_unit_test(colours_dim_the_window_and_redden_the_error),
