@@ -53,6 +53,19 @@ def test_kubernetes_has_as_many_completions_as_shards():
         assert all(volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"] for volume in pod["volumes"])
 
 
+def test_kubernetes_takes_no_result_of_an_earlier_run():
+    """A Job that is complete is not started again by `apply`, and a pod that is lost leaves what it knew."""
+    with open(f"{EXAMPLES}/kubernetes/shards.yaml") as file:
+        commands = re.findall(r"^#   (kubectl .*)$", file.read(), re.MULTILINE)
+    assert commands[0] == "kubectl delete --ignore-not-found -f merge.yaml -f shards.yaml"
+    assert [command.split(" && ")[0] for command in commands[1:]] == ["kubectl apply -f shards.yaml",
+                                                                     "kubectl apply -f merge.yaml"]
+    _, shards = load("kubernetes/shards.yaml")
+    (container,) = shards["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]
+    assert "report=/reports/$POD_NAME.json" in container["args"][0].splitlines()
+
+
 def test_github_numbers_its_shards_from_one_without_a_gap():
     (workflow,) = load("ci/github.yml")
     assert True in workflow  # `on`, as YAML 1.1 reads it
