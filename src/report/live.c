@@ -51,6 +51,7 @@ struct live {
     uint64_t drawn_at;
     bool dirty;
 
+    struct buffer above; /* lines that go above the region with the next redraw */
     struct buffer drawn; /* the region as it was drawn, without sequences */
 };
 
@@ -142,8 +143,12 @@ static unsigned take_region(struct live *live) {
     return drawn < rows ? drawn : rows - 1;
 }
 
+/* Takes the region away, and writes what belongs above it. */
 static void erase(struct live *live, struct buffer *out) {
     window_clear_rows(out, take_region(live));
+    if (live->above.size > 0)
+        buffer_append(out, live->above.data, live->above.size);
+    buffer_consume(&live->above, live->above.size);
 }
 
 static char *duration_text(uint64_t nsec) {
@@ -281,9 +286,14 @@ static void draw(struct live *live, struct buffer *out) {
     terminal_size(live, &columns, &rows);
     for (const struct row *row = live->rows; row; row = row->next)
         n_running++;
-    unsigned up = take_region(live);
-    if (up > 0)
-        buffer_printf(out, "\r\033[%uA", up);
+    if (live->above.size > 0) {
+        erase(live, out);
+    } else {
+        unsigned up = take_region(live);
+
+        if (up > 0)
+            buffer_printf(out, "\r\033[%uA", up);
+    }
     /* The region and the cursor's row must fit on the screen, or its top could not be reached again. */
     unsigned room = rows > 3 ? rows - 3 : 0;
     for (const struct row *row = live->rows; row && n_shown < room; row = row->next, n_shown++) {
@@ -381,26 +391,30 @@ static void keep_last_line(struct row *row, const char *data, size_t size) {
     }
 }
 
-/* "PASS  NAME  3s", of a plain pass; else what the terminal sink says of it. */
+/*
+ * "PASS  NAME  3s", of a plain pass: it comes with the next redraw, so that the region is never seen to go away and
+ * come back. Else what the terminal sink says of it, at once.
+ */
 static void show_finished(struct live *live, struct row *row, const struct event *event) {
     const struct run_result *result = event->result;
     _cleanup_buffer_ struct buffer out = {0};
 
-    erase(live, &out);
     if (result->verdict != VERDICT_PASS || (result->n_findings > 0 && !live->options.quiet)) {
+        erase(live, &out);
         write_text(live, &out);
         buffer_consume(&out, out.size);
         spool_flush(&row->spool, live->writer);
+        draw(live, &out);
+        write_text(live, &out);
     } else if (!live->options.quiet) {
         bool color = live->options.terminal.color;
         _cleanup_free_ char *name = text_sanitize(row->name);
         _cleanup_free_ char *took = duration_text(event->nsec - row->start);
         _cleanup_free_ char *tests = subresults_line(result);
 
-        buffer_printf(&out, "%sPASS%s  %s  %s%s%s\n", color ? "\033[32m" : "", color ? "\033[0m" : "", name, took,
-                      tests ? "  tests: " : "", tests ? tests : "");
+        buffer_printf(&live->above, "%sPASS%s  %s  %s%s%s\n", color ? "\033[32m" : "", color ? "\033[0m" : "", name,
+                      took, tests ? "  tests: " : "", tests ? tests : "");
     }
-    write_text(live, &out);
 }
 
 static void end(struct live *live, struct row **at, const struct event *event) {
@@ -415,14 +429,11 @@ static void end(struct live *live, struct row **at, const struct event *event) {
 
 static void show_notice(struct live *live, const struct event *event) {
     _cleanup_free_ char *text = text_sanitize(event->text);
-    _cleanup_buffer_ struct buffer out = {0};
 
     if (strv_contains(&live->notices, text))
         return;
     strv_append(&live->notices, text);
-    erase(live, &out);
-    buffer_printf(&out, "note: %s\n", text);
-    write_text(live, &out);
+    buffer_printf(&live->above, "note: %s\n", text);
 }
 
 static void on_row_event(struct live *live, struct row *row, const struct event *event) {
@@ -489,6 +500,7 @@ static void live_free(struct sink *sink) {
         live->rows = next;
     }
     strv_deinit(&live->notices);
+    buffer_deinit(&live->above);
     buffer_deinit(&live->drawn);
     free(live->finished);
     free(live);

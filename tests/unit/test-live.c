@@ -309,6 +309,29 @@ static void an_event_from_before_is_no_reason_to_draw(void **state) {
     assert_int_equal(fixture->recorder.out.size, before);
 }
 
+/* However soon after a redraw a target ends, its verdict and the rows of the others are seen together. */
+static void the_rows_are_there_behind_every_verdict(void **state) {
+    _cleanup_fixture_ struct fixture *fixture = live_new(60);
+
+    start(fixture, 0);
+    start(fixture, 1);
+    start(fixture, 2);
+    for (size_t i = 0; i < 3; i++) {
+        size_t before = fixture->recorder.out.size;
+
+        fixture->now -= NSEC_PER_SEC; /* it comes at the same time as the last event */
+        result(fixture, i, EVENT_FINISHED, i == 1 ? VERDICT_FAIL : VERDICT_PASS, 1);
+        assert_true(i == 1 || fixture->recorder.out.size == before);
+        _cleanup_free_ char *shown = screen_show(fixture->recorder.out.data);
+        if (!strstr(strrchr(shown, '/'), " running"))
+            fail_msg("job %zu: %s", i, shown);
+    }
+    fixture->sink->tick(fixture->sink, fixture->now + NSEC_PER_SEC);
+    _cleanup_free_ char *shown = screen_show(fixture->recorder.out.data);
+    assert_true(str_has_suffix(shown, "FAILED\nPASS  three  2s\n3/5, 1 not passed, 0 running, about 5s left\n"));
+    assert_true(strstr(shown, "PASS  one  8s\n=> two\n") == shown);
+}
+
 static void assert_estimate(const struct fixture *fixture, const char *expected) {
     _cleanup_free_ char *shown = screen_show(fixture->recorder.out.data);
     const char *row = strrchr(shown, '/');
@@ -493,6 +516,7 @@ int main(void) {
         cmocka_unit_test(rows_that_were_wrapped_are_counted_as_the_terminal_wraps_them),
         cmocka_unit_test(redraws_are_bounded),
         cmocka_unit_test(an_event_from_before_is_no_reason_to_draw),
+        cmocka_unit_test(the_rows_are_there_behind_every_verdict),
         cmocka_unit_test(the_estimate_counts_slots_memory_and_processors),
         cmocka_unit_test(the_estimate_leaves_out_what_will_not_start),
         cmocka_unit_test(what_was_never_started_is_only_counted),
