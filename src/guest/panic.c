@@ -24,7 +24,7 @@ static const struct {
 /* What every panic's stack trace begins with. */
 static const char *const machinery[] = {
     "dump_stack", "__dump_stack", "show_stack", "__show_stack",         "dump_backtrace",
-    "panic",      "vpanic",       "nmi_panic",  "check_panic_on_warn$", "show_trace",
+    "panic$",     "vpanic$",      "nmi_panic$", "check_panic_on_warn$", "show_trace",
 };
 
 /* The lines in [begin, end) of a console. */
@@ -80,21 +80,17 @@ static char *traced_function(const char *line) {
     return function_name(line);
 }
 
-/* The function that a fault's registers name, or NULL. */
-static char *fault_function(const char *line) {
+/* Where a fault's registers say that it happened: a function and an offset, or a mere address. NULL: no such line. */
+static const char *fault_place(const char *line) {
     static const char *const heads[] = {"RIP: 0010:", "pc : ", "epc : "};
     const char *text;
 
     for (size_t i = 0; i < ARRAY_SIZE(heads); i++) {
         text = str_skip_prefix(line, heads[i]);
         if (text)
-            return function_name(text);
+            return text;
     }
-    if (kmsg_match(line, "Krnl PSW : %x %x (")) {
-        text = strchr(line, '(') + 1;
-        return function_name(text);
-    }
-    return NULL;
+    return kmsg_match(line, "Krnl PSW : %x %x (") ? strchr(line, '(') + 1 : NULL;
 }
 
 static bool is_machinery(const char *function) {
@@ -105,21 +101,28 @@ static bool is_machinery(const char *function) {
     return false;
 }
 
-/* The last fault's function in `before`, as long as no more than `n_ends` reports have ended since. */
+/*
+ * The last fault's function in `before`, as long as no more than `n_ends` reports have ended since. A jump to nowhere
+ * happened in no function: then it is the one that jumped, the first of the stack trace.
+ */
 static char *function_of_fault(struct span before, unsigned n_ends) {
     char *found = NULL;
+    bool nowhere = false;
     unsigned n_since = 0;
 
     for (const char *at = before.begin; at < before.end; at = next_line(at, before.end)) {
         _cleanup_free_ char *line = line_at(at, before.end);
         bool stamped;
         const char *text = kmsg_strip(line, &stamped);
-        char *function = fault_function(text);
+        const char *place = fault_place(text);
+        char *function = place ? function_name(place) : nowhere ? traced_function(text) : NULL;
 
+        nowhere = !function && (place || nowhere);
+        if (place)
+            n_since = 0;
         if (function) {
             free(found);
             found = function;
-            n_since = 0;
         } else if (str_skip_prefix(text, "---[ end trace ") && ++n_since > n_ends) {
             free(TAKE_PTR(found));
         }

@@ -108,6 +108,17 @@ static void the_function_comes_from_the_trace_or_the_fault(void **state) {
          "RIP: 0010:older+0x1/0x2\n---[ end trace 0 ]---\nRIP: 0010:doing_it+0x1/0x2\n---[ end trace 0 ]---\n" PANIC
          "Fatal exception\n",
          PANIC "Fatal exception (in doing_it)"},
+        {"a jump to nowhere",
+         "RIP: 0010:older+0x1/0x2\nCall Trace:\n <TASK>\n oldest+0x1/0x2\n---[ end trace 0 ]---\nRIP: 0010:0x0\n"
+         "Code: Unable to access opcode bytes at 0xffffffffffffffd6.\nCall Trace:\n <TASK>\n ? guess+0x1/0x2\n"
+         " doing_it+0x1/0x2 [m]\n caller+0x1/0x2\n RIP: 0033:0x7f\n---[ end trace 0 ]---\nRIP: 0010:0x0\n" PANIC
+         "Fatal exception\n",
+         PANIC "Fatal exception (in doing_it)"},
+        {"a jump to nowhere without a trace", "RIP: 0010:0x0\n---[ end trace 0 ]---\n" PANIC "Fatal exception\n",
+         PANIC "Fatal exception"},
+        {"a function whose name begins as a panic's own do",
+         PANIC "x\nCall Trace:\n panic+0x1/0x2\n panic_test_write+0x1/0x2 [m]\n vfs_write+0x1/0x2\n",
+         PANIC "x (in panic_test_write)"},
         {"an oops on arm64",
          "pc : doing_it+0x10/0x20\nlr : caller+0x1/0x2\n---[ end trace 0 ]---\n" PANIC "Oops: Fatal exception\n",
          PANIC "Oops: Fatal exception (in doing_it)"},
