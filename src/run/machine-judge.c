@@ -121,11 +121,14 @@ void machine_judge_qemu_exit(struct machine *machine) {
     _cleanup_free_ char *words = last_words(machine);
     const char *shutdown = machine->qmp.shutdown ? describe_shutdown(machine->qmp.shutdown) : NULL;
     bool hello = machine_is_up(machine);
-
-    if (machine->closing || machine->agent.state == AGENT_EXITED || machine->agent.state == AGENT_SYNCED)
-        return;
     /* A panic may end in a reset, never in a guest that powers off. */
-    if (machine->qmp.panicked || (machine->panic_suspected && str_equal(machine->qmp.shutdown, "guest-reset")))
+    bool panicked =
+        machine->qmp.panicked || (machine->panic_suspected && str_equal(machine->qmp.shutdown, "guest-reset"));
+
+    /* Once the command has ended, who waits for its files says that they are lost. */
+    if (machine->closing || machine->agent.state == AGENT_SYNCED || (machine->agent.state == AGENT_EXITED && !panicked))
+        return;
+    if (panicked)
         end_by_panic(machine);
     else if (shutdown)
         machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "%s %s", shutdown,
@@ -174,14 +177,34 @@ static void dispel(struct machine *machine) {
     machine->pong_due = DEADLINE_NONE;
     machine->panic_suspected = false;
     machine->panic_asked = false;
+    machine->end_asked = false;
     machine->kexec_suspected = false;
     machine->pinged = false;
     machine->again_due = DEADLINE_NONE;
     machine->console_past = machine->console.size;
 }
 
+/*
+ * A panic's last line has come: an answer to what is asked from now on says that the guest lives. Where somebody writes
+ * that line time and again, each question has its answer waited for, or no answer would ever be the newest's.
+ */
+static void ask_after_panic(struct machine *machine) {
+    machine->panic_asked = true;
+    machine->again_due = DEADLINE_NONE;
+    machine->end_again = machine->end_asked;
+    if (!machine->end_asked)
+        ping(machine, PANIC_GRACE_KVM);
+    machine->end_asked = true;
+}
+
 /* The guest has answered the newest question. */
 static void take_answer(struct machine *machine) {
+    if (machine->end_again) {
+        machine->end_asked = false;
+        machine->pong_due = DEADLINE_NONE;
+        ask_after_panic(machine);
+        return;
+    }
     if (!machine->panic_suspected || machine->panic_asked) {
         dispel(machine);
         return;
@@ -254,11 +277,8 @@ void machine_judge_console(struct machine *machine, const char *data, size_t siz
     if (machine->panic_suspected)
         keep_panic(machine, size);
     if (machine->panic_suspected && machine_is_up(machine) && machine->pongs_seen != UINT64_MAX &&
-        has_come(machine, PANIC_END_MARK, size)) {
-        machine->panic_asked = true;
-        machine->again_due = DEADLINE_NONE;
-        ping(machine, PANIC_GRACE_KVM);
-    }
+        has_come(machine, PANIC_END_MARK, size))
+        ask_after_panic(machine);
     if (machine_is_up(machine) && !machine->panic_suspected && !machine->kexec_suspected &&
         (has_come(machine, KEXEC_MARK, size) || has_come(machine, BANNER_MARK, size)))
         suspect_kexec(machine);

@@ -9,8 +9,11 @@ import struct
 import sys
 import time
 
-from fake_machine import PANIC, PONG, STDOUT, QmpError, frame, scenario
+from fake_machine import PANIC, PONG, STDOUT, SYNC, QmpError, exited, frame, scenario
 from fake_notes import fault, hang
+
+
+PANIC_END = b"[    4.9] ---[ end " + PANIC[len("[    4.2] "):-2] + b" ]---\r\n"
 
 
 # A QEMU that hangs.
@@ -105,7 +108,51 @@ def panic_that_is_answered_while_it_is_written(fake):
         fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-reset"}')
         sys.exit(0)
     if fake.plan.get("end"):
-        fake.console.sendall(b"[    4.9] ---[ end " + PANIC[len("[    4.2] "):-2] + b" ]---\r\n")
+        fake.console.sendall(PANIC_END)
+    fake.listen(100)
+
+
+@scenario
+def panic_lines_faster_than_answers(fake):
+    """Somebody writes a panic to /dev/kmsg all the time; each ping is answered, some time later."""
+    fake.run()
+    fake.answer_pings = False
+    asked = []
+    end = time.monotonic() + 6
+    while time.monotonic() < end:
+        fake.console.sendall(PANIC + PANIC_END)
+        fake.listen(0.02)
+        asked += [(cookie, time.monotonic()) for cookie in fake.cookies]
+        fake.cookies = []
+        while asked and time.monotonic() - asked[0][1] > 0.3:
+            fake.send(frame(PONG, struct.pack("<Q", asked.pop(0)[0])))
+    fake.answer_pings = True
+    if fake.plan.get("panic"):
+        fake.answer_pings = False
+        fake.console.sendall(b"[    9.900000] Kernel panic - not syncing: sysrq triggered crash\r\n")
+        fake.listen(100)
+    for cookie, _ in asked:
+        fake.send(frame(PONG, struct.pack("<Q", cookie)))
+    fake.finish(7)
+
+
+@scenario
+def panic_after_the_commands_end(fake):
+    """It exits with 0, and the machine resets before its files are written back."""
+    fake.run()
+    fake.send(exited(0, 0))
+    fake.expect(SYNC)
+    fake.console.sendall(PANIC)
+    fake.qmp.event("SHUTDOWN", '{"guest": true, "reason": "guest-reset"}')
+    sys.exit(0)
+
+
+@scenario
+def silent_when_time_is_up(fake):
+    """With a panic's line on the console, and questions that are never answered."""
+    fake.run()
+    fake.answer_pings = False
+    fake.console.sendall(PANIC + PANIC_END)
     fake.listen(100)
 
 

@@ -81,6 +81,19 @@ def test_the_panic_is_told_by_its_own_line_not_by_one_that_somebody_wrote_before
     bench.run_json("panic_after_a_line_that_reads_like_one", timeout=40).expect(69, "panic", "sysrq triggered crash")
 
 
+def test_lines_of_a_panic_that_never_cease_are_none_while_the_guest_answers(bench):
+    bench.run_json("panic_lines_faster_than_answers").expect(7, "fail")
+
+
+def test_a_panic_among_lines_that_read_like_one_is_one(bench):
+    bench.plan(panic=True)
+    bench.run_json("panic_lines_faster_than_answers", timeout=40).expect(69, "panic", "sysrq triggered crash")
+
+
+def test_a_panic_before_the_files_are_written_back_outranks_their_loss(bench):
+    bench.run_json("panic_after_the_commands_end", timeout=40).expect(69, "panic", "Attempted to kill init!")
+
+
 # Another kernel.
 
 @pytest.mark.parametrize("line", ["kexec_core: Starting new kernel", "Linux version 6.1.0-99-amd64 (gcc) #1"])
