@@ -52,6 +52,7 @@ static const struct sign stations[] = {
 };
 
 static const char panic_words[] = "Kernel panic - not syncing";
+static const char panic_end[] = "---[ end Kernel panic - not syncing";
 
 static const char *tail_of(const char *text, size_t reach) {
     size_t size = strlen(text);
@@ -109,6 +110,10 @@ const char *boot_console_doom(const char *text) {
         }
     }
     return meaning;
+}
+
+bool boot_console_has_panicked(const char *text) {
+    return text && strstr(tail_of(text, REACH_PANIC), panic_end) != NULL;
 }
 
 char *boot_console_guess(const char *text, bool agent_opened) {

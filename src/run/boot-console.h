@@ -15,6 +15,9 @@
  */
 const char *boot_console_doom(const char *text);
 
+/* Whether a kernel has told its panic to the end there, upon which it writes nothing more: little silence will do. */
+bool boot_console_has_panicked(const char *text);
+
 /*
  * The likeliest reason that the system did not answer in time. `text` is the console's (may be NULL), `agent_opened`
  * whether a guest agent has had its port open. Caller frees.

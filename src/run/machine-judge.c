@@ -21,6 +21,7 @@
 #define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
 /* How long the console must be silent after a sign that the boot has come to its end. */
 #define DOOM_GRACE (5 * NSEC_PER_SEC)
+#define DOOM_GRACE_PANIC (3 * NSEC_PER_SEC / 2)
 #define PING_EVERY (10 * NSEC_PER_SEC)
 #define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
 #define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
@@ -219,8 +220,12 @@ static void take_answer(struct machine *machine) {
 static void judge_boot_console(struct machine *machine) {
     if (machine->qga_fd < 0 || machine_is_up(machine))
         return;
-    machine->doomed = boot_console_doom(this_boot(machine)) != NULL;
-    machine->doom_due = machine->doomed ? deadline_in(DOOM_GRACE) : DEADLINE_NONE;
+
+    const char *text = this_boot(machine);
+    uint64_t grace = boot_console_has_panicked(text) ? DOOM_GRACE_PANIC : DOOM_GRACE;
+
+    machine->doomed = boot_console_doom(text) != NULL;
+    machine->doom_due = machine->doomed ? deadline_in(grace) : DEADLINE_NONE;
 }
 
 static void end_by_doom(struct machine *machine) {

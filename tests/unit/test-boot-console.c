@@ -65,6 +65,20 @@ static void what_has_long_scrolled_by_does_not_count(void **state) {
     assert_null(boot_console_doom(text.data));
 }
 
+static void a_panic_that_was_told_to_the_end_is_told_from_one_that_goes_on(void **state) {
+    _cleanup_buffer_ struct buffer text = {0};
+
+    (void)state;
+    assert_false(boot_console_has_panicked(NULL));
+    buffer_append_string(&text, "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n");
+    assert_false(boot_console_has_panicked(text.data));
+    buffer_append_string(&text, "[    1.1] ---[ end Kernel panic - not syncing: VFS: Unable to mount root fs ]---\r\n");
+    assert_true(boot_console_has_panicked(text.data));
+    for (unsigned i = 0; i < 200; i++)
+        buffer_printf(&text, "[    %u.000000] a line of a system that somebody had written the above to\r\n", i);
+    assert_false(boot_console_has_panicked(text.data));
+}
+
 static void a_guess_says_what_is_missing(void **state) {
     static const struct {
         const char *text;
@@ -95,6 +109,7 @@ int main(void) {
         cmocka_unit_test(an_end_is_told_from_a_boot_that_goes_on),
         cmocka_unit_test(the_last_sign_counts),
         cmocka_unit_test(what_has_long_scrolled_by_does_not_count),
+        cmocka_unit_test(a_panic_that_was_told_to_the_end_is_told_from_one_that_goes_on),
         cmocka_unit_test(a_guess_says_what_is_missing),
     };
 
