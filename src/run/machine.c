@@ -443,17 +443,25 @@ static void handle(struct machine *machine, const struct pollfd *polls, char *da
         on_qemu_exit(machine, data);
 }
 
+/* When machine_judge_silence() has something to look at. */
+static deadline_t silence_due(const struct machine *machine) {
+    deadline_t due = deadline_earlier(machine->ping_due, machine->pong_due);
+
+    if (machine->closing || machine->qemu_gone)
+        return DEADLINE_NONE;
+    due = deadline_earlier(due, deadline_earlier(machine->port_due, machine->doom_due));
+    due = deadline_earlier(due, deadline_earlier(machine->beat_due, machine->beat_lost));
+    return deadline_earlier(due, machine->again_due);
+}
+
 bool machine_wait(struct machine *machine, bool (*done)(const struct machine *), deadline_t deadline) {
     static char data[READ_SIZE];
 
     while (!machine->ended && !done(machine)) {
         struct pollfd polls[N_SOURCES];
-        deadline_t wake = deadline_earlier(deadline, deadline_earlier(machine->ping_due, machine->pong_due));
+        deadline_t wake = deadline_earlier(deadline, silence_due(machine));
 
         take_records(machine);
-        wake = deadline_earlier(wake, deadline_earlier(machine->port_due, machine->doom_due));
-        wake = deadline_earlier(wake, deadline_earlier(machine->beat_due, machine->beat_lost));
-        wake = deadline_earlier(wake, machine->again_due);
         grant_credit(machine);
         if (machine->agent_fd >= 0 && machine->agent.out.size)
             write_some(machine->agent_fd, &machine->agent.out);

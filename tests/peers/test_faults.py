@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import termios
+import time
 
 import pytest
 
-from conftest import HERE, wait_until
+from conftest import HERE, children, wait_until
 
 
 # A QEMU that hangs.
@@ -113,6 +114,23 @@ def test_a_line_that_only_reads_like_another_kernels_start_is_none(bench, line):
 @pytest.mark.parametrize("scenario", ["qemu_dies_on_sigterm", "garbage_on_sigterm"])
 def test_a_timeout_outranks_what_gets_lost_behind_it(bench, scenario):
     bench.run_json(scenario, "--timeout", "1", "--kill-after", "1h").expect(124, "timeout", "longer than 1 s")
+
+
+def processor_time(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_command_that_has_time_to_end_is_waited_for_without_work(bench):
+    """The vmtest that waits has questions open that are answered no more."""
+    process = bench.start("silent_when_time_is_up", "--timeout", "1", "--kill-after", "5s", json_format=True)
+    bench.wait_for_note("signalled", process)
+    (worker,) = children(process.pid)
+    time.sleep(2)
+    before = processor_time(worker)
+    time.sleep(4)
+    assert processor_time(worker) - before < 0.4
+    bench.finish(process).expect(124, "timeout")
 
 
 # The user.
