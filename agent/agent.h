@@ -200,6 +200,8 @@ bool command_done(const struct command *command);
 bool command_input(struct command *command, const void *data, size_t size);
 void command_flush_input(struct command *command);
 bool command_input_pending(void);
+/* How much of it the command has read since the last time, in pieces worth a frame: 0 until it is one. */
+uint64_t command_input_taken(void);
 void command_window(const struct command *command, unsigned rows, unsigned columns);
 void command_signal(const struct command *command, int number);
 

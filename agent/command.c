@@ -4,6 +4,7 @@
  * has granted. When it has been reaped, what is in its pipes at that moment is still drained, and nothing after that:
  * a background process that keeps them open holds nothing up. Spawning is in spawn.c.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,6 +24,8 @@ static unsigned char input[INPUT_SIZE];
 static size_t input_first;
 static size_t input_last;
 static bool input_closed; /* the host has sent the end of file */
+static uint64_t taken;    /* what the command has read since command_input_taken() was last asked */
+static_assert(INPUT_SIZE > 2 * WIRE_INPUT_CREDIT, "what the host may send finds room");
 
 static void close_stream(int *fd) {
     if (*fd >= 0)
@@ -127,6 +130,15 @@ bool command_input_pending(void) {
     return input_last > input_first;
 }
 
+uint64_t command_input_taken(void) {
+    uint64_t bytes = taken;
+
+    if (bytes < WIRE_DATA_MAX)
+        return 0;
+    taken = 0;
+    return bytes;
+}
+
 void command_flush_input(struct command *command) {
     int fd = command->terminal ? command->out : command->in;
 
@@ -136,9 +148,9 @@ void command_flush_input(struct command *command) {
         if (written < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (written < 0)
-            input_first = input_last;
-        else
-            input_first += (size_t)written;
+            written = (ssize_t)(input_last - input_first); /* nobody reads it */
+        input_first += (size_t)written;
+        taken += (size_t)written;
     }
     if (input_closed && input_last == input_first && !command->terminal)
         close_stream(&command->in);

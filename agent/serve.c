@@ -256,13 +256,21 @@ static void on_exec(const struct wire_frame *frame) {
     state = STATE_RUNNING;
 }
 
-static void on_ping(struct wire_reader *reader) {
+static void send_number(uint32_t type, uint64_t number) {
     unsigned char frame[64];
     struct wire_writer writer;
 
-    wire_begin(&writer, frame, sizeof(frame), WIRE_PONG);
-    wire_put_u64(&writer, wire_get_u64(reader));
+    wire_begin(&writer, frame, sizeof(frame), type);
+    wire_put_u64(&writer, number);
     send_frame(&writer);
+}
+
+/* The host may send as much input as the command has read. */
+static void grant_input(void) {
+    uint64_t taken = command_input_taken();
+
+    if (taken > 0)
+        send_number(WIRE_CREDIT, taken);
 }
 
 static void on_clock(struct wire_reader *reader) {
@@ -305,7 +313,7 @@ static bool on_frame(const struct wire_frame *frame) {
         command_signal(&command, (int)wire_get_u32(&reader));
         break;
     case WIRE_PING:
-        on_ping(&reader);
+        send_number(WIRE_PONG, wire_get_u64(&reader));
         break;
     case WIRE_CLOCK:
         on_clock(&reader);
@@ -428,6 +436,8 @@ _Noreturn void serve(int port, sigset_t *signals) {
         if (polls[SOURCE_FETCH].revents)
             pump_fetched();
         take_frames();
+        if (state == STATE_RUNNING)
+            grant_input();
         if (polls[SOURCE_SIGNAL].revents)
             on_signal(signal_fd);
         if (state == STATE_RUNNING && command_done(&command)) {

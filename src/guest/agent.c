@@ -69,6 +69,16 @@ static int take_failed(struct agent_client *client, struct wire_reader *reader, 
     return 0;
 }
 
+/* What a terminal is given for the end of file counts too, though the host has sent nothing for it. */
+static int take_credit(struct agent_client *client, struct wire_reader *reader, struct error **ret_error) {
+    uint64_t taken = wire_get_u64(reader);
+
+    if (!wire_reader_done(reader))
+        return protocol_error(ret_error, "a malformed credit");
+    client->unread -= taken < client->unread ? taken : client->unread;
+    return 0;
+}
+
 /* The states in which a frame of this type may come; 0 for one that the guest must not send. */
 static unsigned allowed_states(uint32_t type) {
     const unsigned alive =
@@ -85,6 +95,7 @@ static unsigned allowed_states(uint32_t type) {
     case WIRE_STDOUT:
     case WIRE_STDERR:
     case WIRE_EXITED:
+    case WIRE_CREDIT:
         return 1u << AGENT_READY;
     case WIRE_SYNCED:
         return 1u << AGENT_EXITED;
@@ -109,12 +120,27 @@ static int take_fetched(struct agent_client *client, const struct wire_frame *fr
     return 0;
 }
 
+/* Whether the host has sent what a frame of this type comes upon. */
+static bool is_asked_for(const struct agent_client *client, uint32_t type) {
+    switch (type) {
+    case WIRE_STDOUT:
+    case WIRE_STDERR:
+    case WIRE_EXITED:
+    case WIRE_CREDIT:
+        return client->executing;
+    case WIRE_SYNCED:
+        return client->syncing;
+    case WIRE_FETCHED:
+        return client->files_limit > 0 && !client->fetched;
+    default:
+        return true;
+    }
+}
+
 static int take_frame(struct agent_client *client, const struct wire_frame *frame, struct error **ret_error) {
     struct wire_reader reader;
 
-    bool asked = frame->type != WIRE_FETCHED || (client->files_limit > 0 && !client->fetched);
-
-    if (!asked || !(allowed_states(frame->type) & 1u << client->state))
+    if (!is_asked_for(client, frame->type) || !(allowed_states(frame->type) & 1u << client->state))
         return error_new(ret_error, EPROTO, "the agent in the guest sent a frame of type '%s' out of turn",
                          wire_type_name(frame->type));
     client->heard = true;
@@ -147,6 +173,8 @@ static int take_frame(struct agent_client *client, const struct wire_frame *fram
         return 0;
     case WIRE_FETCHED:
         return take_fetched(client, frame, ret_error);
+    case WIRE_CREDIT:
+        return take_credit(client, &reader, ret_error);
     case WIRE_PONG:
         client->pongs++;
         return 0;
@@ -253,6 +281,7 @@ int agent_client_exec(struct agent_client *client, const struct agent_exec *exec
     wire_put_u32(&writer, n_environment);
     for (uint32_t i = 0; i < n_environment; i++)
         wire_put_string(&writer, exec->environment[i]);
+    client->executing = true;
     return end(client, &writer, "the command and its environment", ret_error);
 }
 
@@ -288,6 +317,7 @@ void agent_client_ping(struct agent_client *client, uint64_t cookie) {
 
 void agent_client_sync(struct agent_client *client) {
     send_small(client, WIRE_SYNC, NULL, NULL, 0);
+    client->syncing = true;
 }
 
 void agent_client_clock(struct agent_client *client) {
@@ -326,6 +356,7 @@ void agent_client_tasks(struct agent_client *client) {
 void agent_client_stdin(struct agent_client *client, const void *data, size_t size) {
     const char *bytes = data;
 
+    client->unread += size;
     do {
         size_t piece = size < WIRE_DATA_MAX ? size : WIRE_DATA_MAX;
         unsigned char header[WIRE_HEADER_SIZE];

@@ -25,9 +25,12 @@ struct agent_client {
     struct buffer out;
     char *release; /* the guest kernel's, from the hello */
     char *failure;
+    bool executing;  /* it has been sent a command */
+    bool syncing;    /* it has been asked to write everything back */
     bool signalled;  /* how the command ended: by a signal, or */
     uint32_t status; /* with this code (or signal) */
     uint64_t user_usec, system_usec, max_rss_kib;
+    uint64_t unread;     /* input that was sent and that the command has not taken yet, in bytes */
     uint64_t pings;      /* how many have been sent */
     uint64_t pongs;      /* how many have come */
     bool settled;        /* the guest's system has come up and is quiet */

@@ -203,13 +203,18 @@ static void take_input(struct machine *machine, const struct record *record) {
     }
 }
 
-/* Input that came before the agent was ready waits for it. */
+/* Whether the agent takes input: it is ready, and what it has been sent was read by the command, all but a window. */
+static bool takes_input(const struct machine *machine) {
+    return machine->stage == STAGE_COMMAND && machine->agent.unread < WIRE_INPUT_CREDIT &&
+           machine->agent.out.size < MACHINE_QUEUE_LIMIT;
+}
+
+/* Input that came before it can be taken waits for that. */
 static void take_records(struct machine *machine) {
     struct record record;
     size_t used;
 
-    while (machine->stage == STAGE_COMMAND && machine->agent.out.size < MACHINE_QUEUE_LIMIT &&
-           (used = record_get(machine->input.data, machine->input.size, &record)) > 0) {
+    while (takes_input(machine) && (used = record_get(machine->input.data, machine->input.size, &record)) > 0) {
         take_input(machine, &record);
         buffer_consume(&machine->input, used);
     }

@@ -28,6 +28,8 @@
 #define WIRE_PAYLOAD_MAX (4u << 20)
 /* Data frames (STDOUT, STDERR, STDIN) carry at most this much. */
 #define WIRE_DATA_MAX (64u << 10)
+/* So much input the host sends on its own; more once the agent grants it. */
+#define WIRE_INPUT_CREDIT (1u << 20)
 
 /* clang-format off */
 /*
@@ -44,7 +46,8 @@
  *           directory, list of argument strings, list of "NAME=VALUE" strings
  * STDOUT, STDERR  bytes; both together within the credit. With WIRE_EXEC_TERMINAL only STDOUT.
  * STDIN     (host) bytes; an empty frame is the end of file
- * CREDIT    (host) u64: so many more bytes of output may be sent
+ * CREDIT    (host) u64: so many more bytes of output may be sent. Of the agent: of input, beyond WIRE_INPUT_CREDIT, so
+ *           that what a command does not read never stands in the way of a PING
  * WINDOW    (host) u32 rows, u32 columns
  * SIGNAL    (host) u32 signal number for the command's process group
  * EXITED    u32 kind (enum wire_exit), u32 code or signal, u64 user time in us, u64 system time in us, u64 maximum

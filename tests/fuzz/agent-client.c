@@ -18,7 +18,8 @@ static int feed(struct agent_client *client, struct buffer *output, bool resumed
                 size_t piece, struct error **ret_error) {
     int r = 0;
 
-    *client = (struct agent_client){.output = take_output, .context = output};
+    *client = (struct agent_client){
+        .executing = true, .syncing = true, .unread = UINT32_MAX, .output = take_output, .context = output};
     if (resumed)
         agent_client_resume(client, "6.1.0");
     FUZZ_FEED_PIECES(r, data, size, piece, agent_client_feed(client, piece_data, piece_size, ret_error));
@@ -31,7 +32,7 @@ static void compare(const struct agent_client *a, const struct agent_client *b) 
     FUZZ_CHECK(str_equal(a->release, b->release) && str_equal(a->failure, b->failure));
     FUZZ_CHECK(a->signalled == b->signalled && a->status == b->status && a->pongs == b->pongs);
     FUZZ_CHECK(a->user_usec == b->user_usec && a->system_usec == b->system_usec && a->max_rss_kib == b->max_rss_kib);
-    FUZZ_CHECK(a->settled == b->settled && a->heard == b->heard);
+    FUZZ_CHECK(a->settled == b->settled && a->heard == b->heard && a->unread == b->unread);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -29,6 +29,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 
 # The interpreter is started isolated, so that nothing of the user's gets in: not even this directory.
 sys.dont_write_bytecode = True
@@ -39,8 +40,8 @@ import fake_image  # noqa: E402,F401
 import fake_parallel  # noqa: E402,F401
 import fake_results  # noqa: E402,F401
 import fake_template  # noqa: E402,F401
-from fake_machine import (DATA_MAX, FAILED, HELLO, PANIC, POWEROFF, READY, SCENARIOS, STDERR, STDOUT,  # noqa: E402
-                          SYNC, TASKS_SHOWN, Fake, exited, frame, hello, scenario, string)
+from fake_machine import (CREDIT, DATA_MAX, FAILED, HELLO, PANIC, POWEROFF, READY, SCENARIOS, STDERR,  # noqa: E402
+                          STDIN, STDOUT, SYNC, SYNCED, TASKS_SHOWN, Fake, exited, frame, hello, scenario, string)
 from fake_notes import fault, hang, is_told, note, wait_for  # noqa: E402
 
 
@@ -266,7 +267,9 @@ SCENARIOS.update({
     "frame_of_4_gb_during_the_command": malformed(struct.pack("<II", 0xffffffff, STDOUT) + b"x" * 65536, "command"),
     "output_before_ready": malformed(frame(STDOUT, b"early"), "setup"),
     "hello_twice": malformed(hello(), "command"),
+    "an_end_before_there_is_a_command": malformed(frame(READY) + exited(0, 0), "setup"),
     "exit_status_is_malformed": malformed(exited(7, 7), "command"),
+    "synced_before_it_is_asked": malformed(exited(0, 0) + frame(SYNCED), "command"),
     "setup_fails": malformed(frame(FAILED, string("cannot mount the root over 9p: No such device")), "setup"),
     "exec_fails": malformed(frame(FAILED, string("cannot run 'prog': No such file or directory")), "command"),
 })
@@ -439,6 +442,30 @@ def endless_output(fake):
     fake.run()
     while True:
         fake.output(STDOUT, b"y\n" * 512)
+
+
+# Input.
+
+@scenario
+def reads_its_input_late(fake):
+    """Takes nothing until nothing more comes, then all of it, and grants what it has taken."""
+    fake.run()
+    size, untold, checksum, held = 0, 0, 0, True
+    while (got := fake.receive(2 if held else None)) is None or got[0] != STDIN or got[1]:
+        if got is None:
+            note("held", size)
+            held = False
+        elif got[0] == STDIN:
+            size += len(got[1])
+            untold += len(got[1])
+            checksum = zlib.crc32(got[1], checksum)
+        elif not fake.handle(*got):
+            fault(f"a frame of type {got[0]} during the command")
+        if untold >= DATA_MAX and not held:
+            fake.send(frame(CREDIT, struct.pack("<Q", untold)))
+            untold = 0
+    fake.output(STDOUT, b"%d %d\n" % (size, checksum))
+    fake.finish()
 
 
 # Panics.

@@ -20,7 +20,9 @@ def test_an_agent_that_never_says_a_proper_hello_is_an_error(bench, scenario, wo
     ("frame_of_4_gb_during_the_command", "bytes that are no frame"),
     ("output_before_ready", "'stdout' out of turn"),
     ("hello_twice", "'hello' out of turn"),
+    ("an_end_before_there_is_a_command", "'exited' out of turn"),
     ("exit_status_is_malformed", "a malformed exit status"),
+    ("synced_before_it_is_asked", "'synced' out of turn"),
 ])
 def test_an_agent_that_breaks_the_protocol_is_lost_with_what_was_wrong(bench, scenario, words):
     bench.run_json(scenario).expect(69, "lost", words)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command's output: every byte, both streams apart, and no more memory than was agreed on."""
+"""The command's output and input: every byte, both streams apart, and no more memory than was agreed on."""
 import hashlib
 import os
 import subprocess
 import time
+import zlib
 
 import pytest
 
-from conftest import PATIENCE, children, wait_until
+from conftest import PATIENCE, Result, children, wait_until
 from fake_qemu import patterned
 
 
@@ -131,3 +132,15 @@ def test_a_full_disk_under_standard_output_ends_the_run(bench):
     with open("/dev/full", "wb") as full:
         process = bench.start("endless_output", stdout=full)
         assert bench.finish(process).status != 0
+
+
+# Input.
+
+def test_input_that_is_not_read_waits_on_the_host_and_leaves_the_port_free(bench):
+    """In the guest it would stand in the way of the ping that asks whether the guest is alive."""
+    data = os.urandom(5 << 20)
+    process = bench.start("reads_its_input_late", command=("-",), stdin=subprocess.PIPE)
+    stdout, stderr = process.communicate(data, timeout=PATIENCE)
+    bench.check(Result(process.returncode, stdout, stderr))
+    assert (process.returncode, stdout) == (0, b"%d %d\n" % (len(data), zlib.crc32(data))), stderr
+    assert 1 << 20 <= int(bench.note("held")) < (1 << 20) + (64 << 10)

@@ -11,6 +11,9 @@
 
 #include "guest/agent.h"
 
+/* Of a client that has sent all that a frame may be an answer to. */
+#define ASKED .executing = true, .syncing = true
+
 /* What the output callback was given. */
 struct seen {
     struct buffer stdout_bytes;
@@ -94,7 +97,8 @@ static void put_sample(struct buffer *out, uint32_t type) {
         put_exited(out, WIRE_EXIT_CODE, 0);
         break;
     case WIRE_PONG:
-        put_pong(out);
+    case WIRE_CREDIT:
+        put_data(out, type, "\1\0\0\0\0\0\0\0", 8);
         break;
     case WIRE_STDOUT:
     case WIRE_STDERR:
@@ -130,7 +134,7 @@ static void feed(struct agent_client *client, const struct buffer *bytes) {
 
 static void refuse(const struct buffer *bytes, const char *message) {
     _cleanup_error_ struct error *error = NULL;
-    _cleanup_(agent_client_deinit) struct agent_client client = {0};
+    _cleanup_(agent_client_deinit) struct agent_client client = {ASKED};
 
     assert_int_equal(agent_client_feed(&client, bytes->data, bytes->size, &error), -EPROTO);
     assert_non_null(strstr(error_message(error), message));
@@ -139,7 +143,7 @@ static void refuse(const struct buffer *bytes, const char *message) {
 static void a_whole_conversation_goes_through(void **state) {
     struct seen seen = {0};
     _cleanup_buffer_ struct buffer bytes = {0};
-    _cleanup_(agent_client_deinit) struct agent_client client = {.output = on_output, .context = &seen};
+    _cleanup_(agent_client_deinit) struct agent_client client = {ASKED, .output = on_output, .context = &seen};
 
     put_string(&bytes, WIRE_LOG, "an early word");
     put_hello(&bytes, WIRE_PROTOCOL_VERSION, "6.1.0-50-amd64");
@@ -184,7 +188,7 @@ static void frames_may_be_cut_at_any_byte(void **state) {
     put_empty(&bytes, WIRE_SYNCED);
     for (size_t cut = 0; cut <= bytes.size; cut++) {
         struct seen seen = {0};
-        _cleanup_(agent_client_deinit) struct agent_client client = {.output = on_output, .context = &seen};
+        _cleanup_(agent_client_deinit) struct agent_client client = {ASKED, .output = on_output, .context = &seen};
 
         assert_int_equal(agent_client_feed(&client, bytes.data, cut, NULL), 0);
         assert_int_equal(client.state == AGENT_SYNCED, cut == bytes.size);
@@ -207,6 +211,7 @@ static void each_frame_has_its_place_and_no_other(void **state) {
         [WIRE_STDOUT] = R,
         [WIRE_STDERR] = R,
         [WIRE_EXITED] = R,
+        [WIRE_CREDIT] = R,
         [WIRE_SYNCED] = E,
         [WIRE_SETTLED] = H,
         [WIRE_PONG] = H | R | E | Y | F,
@@ -220,7 +225,7 @@ static void each_frame_has_its_place_and_no_other(void **state) {
             _cleanup_buffer_ struct buffer way = {0};
             _cleanup_buffer_ struct buffer frame = {0};
             _cleanup_error_ struct error *error = NULL;
-            _cleanup_(agent_client_deinit) struct agent_client client = {0};
+            _cleanup_(agent_client_deinit) struct agent_client client = {ASKED};
 
             put_way_to(&way, from);
             if (way.size)
@@ -240,8 +245,34 @@ static void each_frame_has_its_place_and_no_other(void **state) {
     }
 }
 
+/* An agent that tells of an end before there was a command would have any command pass. */
+static void what_was_not_asked_for_is_out_of_turn(void **state) {
+    static const struct {
+        enum agent_state from;
+        uint32_t type;
+    } cases[] = {
+        {AGENT_READY, WIRE_STDOUT}, {AGENT_READY, WIRE_STDERR},  {AGENT_READY, WIRE_EXITED},
+        {AGENT_READY, WIRE_CREDIT}, {AGENT_EXITED, WIRE_SYNCED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_buffer_ struct buffer bytes = {0};
+        _cleanup_error_ struct error *error = NULL;
+        _cleanup_(agent_client_deinit) struct agent_client client = {.executing = cases[i].from == AGENT_EXITED};
+
+        put_way_to(&bytes, cases[i].from);
+        feed(&client, &bytes);
+        bytes.size = 0;
+        put_sample(&bytes, cases[i].type);
+        assert_int_equal(agent_client_feed(&client, bytes.data, bytes.size, &error), -EPROTO);
+        assert_int_equal(client.state, cases[i].from);
+        assert_non_null(strstr(error_message(error), "out of turn"));
+    }
+}
+
 static void files_come_once_they_are_asked_for(void **state) {
-    _cleanup_(agent_client_deinit) struct agent_client client = {0};
+    _cleanup_(agent_client_deinit) struct agent_client client = {ASKED};
     _cleanup_buffer_ struct buffer bytes = {0};
     _cleanup_error_ struct error *error = NULL;
 
@@ -255,6 +286,7 @@ static void files_come_once_they_are_asked_for(void **state) {
     error = NULL;
 
     agent_client_deinit(&client);
+    client = (struct agent_client){ASKED};
     bytes.size = 0;
     put_way_to(&bytes, AGENT_SYNCED);
     feed(&client, &bytes);
@@ -345,7 +377,7 @@ static void an_odd_exit_status_is_malformed(void **state) {
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         _cleanup_buffer_ struct buffer bytes = {0};
-        _cleanup_(agent_client_deinit) struct agent_client client = {0};
+        _cleanup_(agent_client_deinit) struct agent_client client = {ASKED};
 
         put_way_to(&bytes, AGENT_READY);
         put_exited(&bytes, cases[i].kind, cases[i].status);
@@ -359,7 +391,7 @@ static void an_exit_status_of_another_length_is_malformed(void **state) {
 
     for (size_t size = 0; size < sizeof(zeros); size++) {
         _cleanup_buffer_ struct buffer bytes = {0};
-        _cleanup_(agent_client_deinit) struct agent_client client = {0};
+        _cleanup_(agent_client_deinit) struct agent_client client = {ASKED};
 
         put_way_to(&bytes, AGENT_READY);
         put_data(&bytes, WIRE_EXITED, zeros, size);
@@ -370,7 +402,7 @@ static void an_exit_status_of_another_length_is_malformed(void **state) {
 static void a_failure_is_kept_and_a_malformed_one_refused(void **state) {
     _cleanup_buffer_ struct buffer good = {0};
     _cleanup_buffer_ struct buffer bad = {0};
-    _cleanup_(agent_client_deinit) struct agent_client client = {0};
+    _cleanup_(agent_client_deinit) struct agent_client client = {ASKED};
 
     put_way_to(&good, AGENT_FAILED);
     feed(&client, &good);
@@ -384,7 +416,7 @@ static void a_failure_is_kept_and_a_malformed_one_refused(void **state) {
 
 static void output_without_a_callback_is_dropped(void **state) {
     _cleanup_buffer_ struct buffer bytes = {0};
-    _cleanup_(agent_client_deinit) struct agent_client client = {0};
+    _cleanup_(agent_client_deinit) struct agent_client client = {ASKED};
 
     put_way_to(&bytes, AGENT_READY);
     put_data(&bytes, WIRE_STDOUT, "", 0);
@@ -593,11 +625,39 @@ static void input_is_sent_in_frames_of_the_allowed_size(void **state) {
     assert_int_equal(offset, client.out.size);
 }
 
+/* What was granted for more than was sent is not believed. */
+static void input_counts_as_unread_until_it_is_granted(void **state) {
+    static const struct {
+        const char *credit;
+        size_t size;
+        uint64_t unread; /* UINT64_MAX: it is refused */
+    } cases[] = {
+        {"\12\0\0\0\0\0\0\0", 8, 90}, {"\144\0\0\0\0\0\0\0", 8, 0},          {"\377\377\377\377\377\377\377\377", 8, 0},
+        {"\12\0\0\0", 4, UINT64_MAX}, {"\12\0\0\0\0\0\0\0x", 9, UINT64_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_(agent_client_deinit) struct agent_client client = {ASKED};
+        _cleanup_buffer_ struct buffer bytes = {0};
+
+        agent_client_stdin(&client, "0123456789012345678901234567890123456789", 40);
+        agent_client_stdin(&client, "012345678901234567890123456789012345678901234567890123456789", 60);
+        assert_true(client.unread == 100);
+        put_way_to(&bytes, AGENT_READY);
+        put_data(&bytes, WIRE_CREDIT, cases[i].credit, cases[i].size);
+        assert_int_equal(agent_client_feed(&client, bytes.data, bytes.size, NULL),
+                         cases[i].unread == UINT64_MAX ? -EPROTO : 0);
+        assert_true(client.unread == (cases[i].unread == UINT64_MAX ? 100 : cases[i].unread));
+    }
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_conversation_goes_through),
         cmocka_unit_test(frames_may_be_cut_at_any_byte),
         cmocka_unit_test(each_frame_has_its_place_and_no_other),
+        cmocka_unit_test(what_was_not_asked_for_is_out_of_turn),
         cmocka_unit_test(files_come_once_they_are_asked_for),
         cmocka_unit_test(bytes_that_are_no_frame_are_refused),
         cmocka_unit_test(another_version_of_the_protocol_is_refused_with_both_numbers),
@@ -613,6 +673,7 @@ int main(void) {
         cmocka_unit_test(a_command_over_the_limit_is_refused_and_nothing_is_sent),
         cmocka_unit_test(small_frames_follow_each_other),
         cmocka_unit_test(input_is_sent_in_frames_of_the_allowed_size),
+        cmocka_unit_test(input_counts_as_unread_until_it_is_granted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

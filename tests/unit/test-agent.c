@@ -121,7 +121,7 @@ static struct wire_frame host_expect(struct host *host, uint32_t type) {
     do {
         if (!host_receive(host, DEADLINE_MS, &frame))
             fail_msg("the agent does not send '%s'", wire_type_name(type));
-    } while (frame.type == WIRE_LOG);
+    } while (frame.type == WIRE_LOG || (frame.type == WIRE_CREDIT && type != WIRE_CREDIT));
     if (frame.type != type)
         fail_msg("'%s' in place of '%s'", wire_type_name(frame.type), wire_type_name(type));
     return frame;
@@ -295,7 +295,7 @@ static void host_collect(struct host *host, bool refill, struct result *result) 
             keep(result->err, &result->err_size, &frame);
         else if (frame.type == WIRE_EXITED)
             break;
-        else if (frame.type != WIRE_LOG && frame.type != WIRE_PONG)
+        else if (frame.type != WIRE_LOG && frame.type != WIRE_PONG && frame.type != WIRE_CREDIT)
             fail_msg("'%s' among the output", wire_type_name(frame.type));
         if (refill && (frame.type == WIRE_STDOUT || frame.type == WIRE_STDERR))
             host_send_u64(host, WIRE_CREDIT, frame.size);
@@ -601,6 +601,35 @@ static void test_input_is_kept_for_a_command_that_reads_late(void **state) {
     host_send_u32s(&host, WIRE_SIGNAL, (uint32_t[]){SIGUSR1}, 1);
     host_collect(&host, false, &result);
     assert_string_equal(result.out, "4000000\n");
+    host_stop(&host);
+}
+
+/* As much as the command reads of it, no more and, but for the last piece, no less. */
+static void test_input_is_granted_as_it_is_read(void **state) {
+    static unsigned char piece[WIRE_DATA_MAX];
+    struct wire_reader reader;
+    struct wire_frame frame;
+    struct host host;
+    uint64_t granted = 0;
+
+    (void)state;
+    host_begin(&host);
+    host_shell(&host, WIRE_EXEC_STDIN, LOTS, "head -c 3000000 > /dev/null; sleep 1000");
+    for (size_t sent = 0; sent < 6000000; sent += 60000)
+        host_send_raw(&host, WIRE_STDIN, piece, 60000);
+    while (host_receive(&host, 2 * QUIET_MS, &frame)) {
+        if (frame.type == WIRE_LOG)
+            continue;
+        assert_int_equal(frame.type, WIRE_CREDIT);
+        wire_reader_init(&reader, &frame);
+        granted += wire_get_u64(&reader);
+        assert_true(wire_reader_done(&reader));
+    }
+    /* A pipe holds some of what is not read. */
+    assert_in_range(granted, 3000000 - WIRE_DATA_MAX, 3000000 + 2 * (1 << 20));
+    host_send_u64(&host, WIRE_PING, 1);
+    host_expect(&host, WIRE_PONG);
+    host_send_u32s(&host, WIRE_SIGNAL, (uint32_t[]){SIGKILL}, 1);
     host_stop(&host);
 }
 
@@ -1059,6 +1088,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_megabytes_pass_a_small_window, end_agent),
         cmocka_unit_test_teardown(test_input_reaches_the_command, end_agent),
         cmocka_unit_test_teardown(test_input_is_kept_for_a_command_that_reads_late, end_agent),
+        cmocka_unit_test_teardown(test_input_is_granted_as_it_is_read, end_agent),
         cmocka_unit_test_teardown(test_signal_reaches_the_whole_group, end_agent),
         cmocka_unit_test_teardown(test_signal_right_after_exec_is_not_lost, end_agent),
         cmocka_unit_test_teardown(test_terminal_has_its_size, end_agent),
