@@ -72,6 +72,15 @@ def test_a_panics_line_that_the_command_writes_is_none(verdict):
     assert end["console"].count("---[ end Kernel panic") == 3, end
 
 
+def test_a_panics_lines_that_the_command_writes_all_the_time_are_none(verdict):
+    """Faster than a guest that is as busy as that answers."""
+    line = "Kernel panic - not syncing: not at all"
+    _, end = verdict([f"end=$((SECONDS + 8)); while [ $SECONDS -lt $end ]; do "
+                      f"echo '<0>{line}' > /dev/kmsg; echo '<0>---[ end {line} ]---' > /dev/kmsg; done; exit 7"])
+    expect(end, 7, "fail")
+    assert end["console"].count("---[ end Kernel panic") > 5, end
+
+
 # Memory.
 
 EATER = "import os; open('/proc/self/oom_score_adj', 'w').write('1000'); held = []\nwhile True: held.append(b'x' * (1 << 24))"
@@ -85,6 +94,8 @@ def test_out_of_memory_kills_the_command_and_that_is_told(verdict, shell):
     assert output(result) == "begun\n", str(result)
     expect(end, 137, "fail" if shell else "signal", "137" if shell else "signal 9")
     assert "Out of memory" in end["console"], end
+    assert [finding["kind"] for finding in end["findings"]] == ["oom"], end
+    assert end["findings"][0]["title"].startswith("Out of memory: Killed process"), end
 
 
 # A command that does not behave.
@@ -196,8 +207,8 @@ def section_offset(data, wanted):
     raise AssertionError(f"no section {wanted}")
 
 
-def module_that_locks_up(kernel):
-    """A module of the kernel's own without its signature, whose init does nothing but spin without interrupts."""
+def module_that_runs(kernel, code):
+    """A module of the kernel's own without its signature, whose init begins with that: what is relocated lies behind."""
     with open(f"{package_of(kernel).modules}/kernel/fs/nls/nls_utf8.ko", "rb") as file:
         data = bytearray(file.read())
     mark = b"~Module signature appended~\n"
@@ -206,18 +217,53 @@ def module_that_locks_up(kernel):
         del data[len(data) - len(mark) - 12 - size:]
     start = section_offset(data, b".init.text")
     assert data[start] == 0xe8, "init does not begin with the tracer's call"
-    data[start + 5:start + 8] = b"\xfa\xeb\xfe"  # cli; jmp to itself; what is relocated lies behind it
-    return data
+    assert len(code) <= 4
+    data[start + 5:start + 5 + len(code)] = code
+    return bytes(data)
+
+
+LOCK_UP = b"\xfa\xeb\xfe"  # cli; jmp to itself
+SPIN = b"\xeb\xfe"
+WRITE_TO_NULL = b"\x31\xc0\x89\x00"  # xor %eax,%eax; mov %eax,(%rax)
+BUG = b"\x0f\x0b"  # ud2
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the code is x86-64's")
 def test_a_guest_that_locks_up_hard_is_lost_and_what_it_wrote_before_arrives(verdict, kernel, project):
-    write_file(f"{project}/spin.ko", bytes(module_that_locks_up(kernel)))
+    write_file(f"{project}/spin.ko", module_that_runs(kernel, LOCK_UP))
     # The only processor belongs to the agent while the shell sleeps.
     result, end = verdict(["--num-cpus", "1", "--lost-after", "5s",
                            "seq 20000; echo written; sleep 2; insmod ./spin.ko; echo unreached"])
     expect(end, 69, "lost", "the guest no longer answers: no reply to a ping in 5 s")
     assert output(result) == "".join(f"{i}\n" for i in range(1, 20001)) + "written\n"
+
+
+# What the kernel reports while the command passes.
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the code is x86-64's")
+@pytest.mark.parametrize("code, title", [(WRITE_TO_NULL, "BUG: kernel NULL pointer dereference, address: "),
+                                         (BUG, "invalid opcode: 0000 [#1]")], ids=["bad pointer", "BUG"])
+def test_an_oops_is_a_finding_and_fail_on_makes_it_a_failure(verdict, kernel, project, code, title):
+    write_file(f"{project}/oops.ko", module_that_runs(kernel, code))
+    for options, status, name in (["--fail-on", "warn,rcu_stall"], 0, "pass"), (["--fail-on", "warn,oops"], 1, "fail"):
+        result, end = verdict([*options, "insmod ./oops.ko; echo went on"])
+        expect(end, status, name, *([title] if status else []))
+        assert "went on\n" in output(result), str(result)
+        (finding,) = end["findings"]
+        assert finding["kind"] == "oops" and title in finding["title"], end
+        assert "RIP: 0010:" in finding["text"], end
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the code is x86-64's")
+def test_a_processor_that_is_stuck_in_the_kernel_is_reported(verdict, kernel, project):
+    """The other one runs the command."""
+    write_file(f"{project}/spin.ko", module_that_runs(kernel, SPIN))
+    _, end = verdict(["--num-cpus", "2", "echo 2 > /proc/sys/kernel/watchdog_thresh; "
+                      "echo 3 > /sys/module/rcupdate/parameters/rcu_cpu_stall_timeout; "
+                      "insmod ./spin.ko & sleep 15; exit 0"], timeout=200)
+    expect(end, 0, "pass")
+    assert {finding["kind"] for finding in end["findings"]} == {"rcu_stall", "soft_lockup"}, end
 
 
 # A QEMU that goes, or hangs.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An interactive shell, and Ctrl-C, on a real terminal."""
+import hashlib
 import re
 
 import pexpect
@@ -52,6 +53,15 @@ class TestShell:
     def test_the_end_of_standard_input_ends_the_shell(self, run, project, kernel):
         result = run(["-k", kernel, "-"], cwd=project, input=b"printf 'no line feed'; cat | wc -c")
         assert (result.out, result.status) == ("no line feed0\n", 0), str(result)
+
+
+@pytest.mark.slow
+def test_input_that_is_not_read_for_long_does_not_make_the_guest_seem_lost(run, project, kernel):
+    """The shell has more to read than the guest keeps; nothing of it gets lost."""
+    data = b"0123456789abcde\n" * (1 << 20)
+    result = run(["-k", kernel, "--accel", "tcg", "--lost-after", "5s", "-"], cwd=project,
+                 input=b"sleep 25; echo awake; md5sum; exit 3\n" + data, timeout=200)
+    assert (result.out, result.status) == (f"awake\n{hashlib.md5(data).hexdigest()}  -\n", 3), str(result)
 
 
 class TestControlC:
