@@ -17,6 +17,8 @@
 #define BANNER_MARK "] Linux version "
 #define PANIC_GRACE_KVM (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_TCG (5 * NSEC_PER_SEC)
+/* Upon the last line: a panic is told within 2 s. */
+#define PANIC_GRACE_END (17 * NSEC_PER_SEC / 10)
 #define PANIC_ASK_AGAIN (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
 /* How long the console must be silent after a sign that the boot has come to its end. */
@@ -194,7 +196,7 @@ static void ask_after_panic(struct machine *machine) {
     machine->again_due = DEADLINE_NONE;
     machine->end_again = machine->end_asked;
     if (!machine->end_asked)
-        ping(machine, PANIC_GRACE_KVM);
+        ping(machine, PANIC_GRACE_END);
     machine->end_asked = true;
 }
 

@@ -148,8 +148,8 @@ def panic_after_the_commands_end(fake):
 
 
 @scenario
-def silent_when_time_is_up(fake):
-    """With a panic's line on the console, and questions that are never answered."""
+def panic_that_ends_in_silence(fake):
+    """Its lines stand on the console, and questions are never answered."""
     fake.run()
     fake.answer_pings = False
     fake.console.sendall(PANIC + PANIC_END)

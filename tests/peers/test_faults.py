@@ -91,6 +91,16 @@ def test_a_panic_among_lines_that_read_like_one_is_one(bench):
     bench.run_json("panic_lines_faster_than_answers", timeout=40).expect(69, "panic", "sysrq triggered crash")
 
 
+def test_a_panic_is_told_within_two_seconds_of_its_last_line(bench):
+    """Of a host that is busy, in one of three runs."""
+    times = []
+    while len(times) < 3 and (not times or min(times) > 2):
+        result = bench.run_json("panic_that_ends_in_silence")
+        finished = result.expect(69, "panic", "Attempted to kill init!")
+        times.append(finished["time"] - [event["time"] for event in result.events if event["event"] == "console"][-1])
+    assert min(times) <= 2, times
+
+
 def test_a_panic_before_the_files_are_written_back_outranks_their_loss(bench):
     bench.run_json("panic_after_the_commands_end", timeout=40).expect(69, "panic", "Attempted to kill init!")
 
@@ -123,7 +133,7 @@ def processor_time(pid):
 
 def test_a_command_that_has_time_to_end_is_waited_for_without_work(bench):
     """The vmtest that waits has questions open that are answered no more."""
-    process = bench.start("silent_when_time_is_up", "--timeout", "1", "--kill-after", "5s", json_format=True)
+    process = bench.start("panic_that_ends_in_silence", "--timeout", "1", "--kill-after", "5s", json_format=True)
     bench.wait_for_note("signalled", process)
     (worker,) = children(process.pid)
     time.sleep(2)
