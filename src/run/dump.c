@@ -14,6 +14,8 @@
 #include "run/qmp-call.h"
 
 #define PATIENCE (600 * NSEC_PER_SEC)
+/* For QEMU to begin: one that hangs does not answer at all. */
+#define BEGIN_PATIENCE (30 * NSEC_PER_SEC)
 #define FD_NAME "memory"
 #define PIPE_SIZE (1 << 20)
 
@@ -30,14 +32,15 @@ static int take(int from, int to, pid_t parent) {
 
 /* Has QEMU write to `fd`, which is QEMU's and closed here afterwards. */
 static int write_core(struct machine *machine, int fd, struct error **ret_error) {
-    deadline_t deadline = deadline_in(PATIENCE);
+    deadline_t deadline = deadline_in(BEGIN_PATIENCE);
     bool begun = qmp_call_ready(machine, deadline) && qmp_call_getfd(machine, FD_NAME, fd, deadline);
 
     (void)close(fd);
     begun =
         begun && qmp_call(machine, "dump-guest-memory",
                           json_pack("{s:b,s:s,s:b}", "paging", 0, "protocol", "fd:" FD_NAME, "detach", 1), deadline);
-    if (begun && machine_wait(machine, has_ended, deadline) && machine->qmp.dump_ended && !machine->qmp.dump_failure)
+    if (begun && machine_wait(machine, has_ended, deadline_in(PATIENCE)) && machine->qmp.dump_ended &&
+        !machine->qmp.dump_failure)
         return 0;
     return error_new(ret_error, EIO, "QEMU did not write the guest's memory: %s",
                      machine->qmp.dump_failure ? machine->qmp.dump_failure
@@ -90,17 +93,20 @@ static int pump_core(struct machine *machine, int file, const char *path, struct
     return r;
 }
 
-int dump_memory(struct machine *machine, const char *path, struct error **ret_error) {
-    _cleanup_free_ char *temporary = xasprintf("%s.new", path);
-    _cleanup_close_ int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+int dump_memory(struct machine *machine, int directory, const char *name, struct error **ret_error) {
+    _cleanup_free_ char *temporary = xasprintf("%s.new", name);
+    _cleanup_close_ int file = -1;
     int r;
 
+    /* A guest that the directory is shared with may have made a pipe of that name, which nobody reads. */
+    (void)unlinkat(directory, temporary, 0);
+    file = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0)
         return error_errno(ret_error, errno, "%s", temporary);
-    r = pump_core(machine, file, path, ret_error);
-    if (r == 0 && rename(temporary, path) < 0)
-        r = error_errno(ret_error, errno, "%s", path);
+    r = pump_core(machine, file, name, ret_error);
+    if (r == 0 && renameat(directory, temporary, directory, name) < 0)
+        r = error_errno(ret_error, errno, "%s", name);
     if (r < 0)
-        (void)unlink(temporary);
+        (void)unlinkat(directory, temporary, 0);
     return r;
 }

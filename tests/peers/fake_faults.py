@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A QEMU and a guest that hang, or only seem to: silence, and signs that are borne out or dispelled by an answer.
 
-The plan's "line" is what the console says of another kernel, "end" and "reset" what follows upon a panic.
+The plan's "line" is what the console says of another kernel, "end" and "reset" what follows upon a panic, "dump" what
+becomes of dump-guest-memory, and "pipe" a path where the guest makes a pipe before that.
 """
 import os
 import signal
 import struct
 import sys
+import threading
 import time
 
-from fake_machine import PANIC, PONG, STDOUT, QmpError, frame, scenario
+from fake_machine import PANIC, PONG, SILENCE, STDOUT, QmpError, frame, scenario
 from fake_notes import fault, hang
 
 
@@ -107,6 +109,44 @@ def panic_that_is_answered_while_it_is_written(fake):
     if fake.plan.get("end"):
         fake.console.sendall(b"[    4.9] ---[ end " + PANIC[len("[    4.2] "):-2] + b" ]---\r\n")
     fake.listen(100)
+
+
+def write_memory(fake):
+    """dump-guest-memory: zeroes, and something at their end."""
+    how = fake.plan.get("dump")
+    if how == "silent":
+        return SILENCE
+    if how == "refused":
+        raise QmpError("dump: not now")
+
+    def write():
+        status = {"result": {"status": "completed"}}
+        try:
+            for _ in range(fake.plan.get("zeroes", 1)):
+                os.write(fake.qmp.descriptors["memory"], bytes(1 << 20))
+            os.write(fake.qmp.descriptors["memory"], b"memory" * 10000)
+            if how == "fails":
+                raise OSError("dump: failed to save memory")
+        except OSError as error:
+            status = {"result": {"status": "failed"}, "error": str(error)}
+        os.close(fake.qmp.descriptors["memory"])
+        fake.qmp.event("DUMP_COMPLETED", status)
+
+    threading.Thread(target=write, daemon=True).start()
+    return {}
+
+
+@scenario
+def panic_with_memory(fake):
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    fake.qmp.commands["dump-guest-memory"] = lambda _: write_memory(fake)
+    fake.run()
+    fake.answer_pings = False
+    if "pipe" in fake.plan:
+        os.mkfifo(fake.plan["pipe"])
+    fake.console.sendall(PANIC)
+    fake.qmp.event("GUEST_PANICKED", '{"action": "pause"}')
+    hang()
 
 
 # A guest that hangs, or is another one.
