@@ -338,6 +338,16 @@ def test_a_mount_that_fails_is_an_error_with_the_shells_words(bench):
     bench.run_image("image").expect(69, "error", "/mnt/vmtest", "unknown filesystem type '9p'", "share")
 
 
+def test_the_environment_of_a_command_of_the_guest_agent_stands_in_no_log(bench):
+    bench.env.update(VMTEST_LOG="1", CI_TOKEN="hunter2")
+    bench.plan(**fallback())
+    write_target(bench, "true", env_pass=["CI_*"])
+    result = bench.finish(bench.start_vmtest([], "image"))
+    assert result.status == 0, result
+    assert any("CI_TOKEN=hunter2" in words for words in executed(bench))
+    assert b"qga: sent guest-exec" in result.stderr and b"hunter2" not in result.stderr, result
+
+
 def test_an_interactive_shell_needs_the_agent(bench):
     bench.plan(**fallback())
     result = bench.run_image("image", command=("-",), json_format=False)
