@@ -319,7 +319,9 @@ def test_a_command_that_the_guest_agent_forgets_is_no_command_that_exited(bench)
 
 def test_a_command_of_the_guest_agent_times_out(bench):
     bench.plan(**fallback(command=None))
-    bench.run_image("image", "--timeout", "1").expect(124, "timeout", "the command took longer than 1 s (timeout)")
+    finished = bench.run_image("image", "--timeout", "1").expect(
+        124, "timeout", "the command took longer than 1 s (timeout)")
+    assert "task:stuck" in finished["tasks"] and bench.note("tasks") is not None, finished
 
 
 def test_garbage_while_the_guest_agent_runs_the_command_is_lost(bench):
