@@ -5,8 +5,10 @@
  */
 #include "run/dump.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -18,6 +20,8 @@
 #define BEGIN_PATIENCE (30 * NSEC_PER_SEC)
 #define FD_NAME "memory"
 #define PIPE_SIZE (1 << 20)
+/* Of the core: some hundred bytes for each processor, and some thousand of the kernel's. */
+#define NOTES_MAX (16u << 20)
 
 static bool has_ended(const struct machine *machine) {
     return machine->qmp.dump_ended || machine->qemu_gone;
@@ -49,7 +53,10 @@ static int write_core(struct machine *machine, int fd, struct error **ret_error)
                                                : "it was stopped, or its time was up");
 }
 
-/* The child's verdict on the file; killed first where QEMU has not come to an end. */
+/*
+ * The child's verdict on the file; killed first where QEMU has not come to an end, which may be because the child has
+ * done so before: then that is the reason.
+ */
 static int reap(pid_t child, bool kill_it, const char *path, struct error **ret_error) {
     int status = 0;
 
@@ -57,7 +64,7 @@ static int reap(pid_t child, bool kill_it, const char *path, struct error **ret_
         (void)kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
-    if (kill_it || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+    if (WIFEXITED(status) ? WEXITSTATUS(status) == 0 : kill_it)
         return 0;
     return error_errno(ret_error, WIFEXITED(status) ? WEXITSTATUS(status) : EIO, "%s", path);
 }
@@ -93,14 +100,39 @@ static int pump_core(struct machine *machine, int file, const char *path, struct
     return r;
 }
 
-int dump_memory(struct machine *machine, int directory, const char *name, struct error **ret_error) {
+/* Whether an ELF core has the note that tells its reader where the kernel is. */
+static bool has_vmcoreinfo(int file) {
+    static const char name[] = "VMCOREINFO";
+    Elf64_Ehdr header;
+
+    if (pread(file, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64)
+        return false;
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        off_t place = (off_t)header.e_phoff + (off_t)(i * sizeof(Elf64_Phdr));
+        _cleanup_buffer_ struct buffer notes = {0};
+        Elf64_Phdr part;
+
+        if (pread(file, &part, sizeof(part), place) != (ssize_t)sizeof(part))
+            return false;
+        if (part.p_type != PT_NOTE || part.p_filesz > NOTES_MAX)
+            continue;
+        ssize_t got = pread(file, buffer_reserve(&notes, part.p_filesz), part.p_filesz, (off_t)part.p_offset);
+        if (got > 0 && memmem(notes.data, (size_t)got, name, sizeof(name)))
+            return true;
+    }
+    return false;
+}
+
+int dump_memory(struct machine *machine, int directory, const char *name, bool *ret_vmcoreinfo,
+                struct error **ret_error) {
     _cleanup_free_ char *temporary = xasprintf("%s.new", name);
     _cleanup_close_ int file = -1;
     int r;
 
     /* A guest that the directory is shared with may have made a pipe of that name, which nobody reads. */
     (void)unlinkat(directory, temporary, 0);
-    file = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    file = openat(directory, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0)
         return error_errno(ret_error, errno, "%s", temporary);
     r = pump_core(machine, file, name, ret_error);
@@ -108,5 +140,7 @@ int dump_memory(struct machine *machine, int directory, const char *name, struct
         r = error_errno(ret_error, errno, "%s", name);
     if (r < 0)
         (void)unlinkat(directory, temporary, 0);
+    else
+        *ret_vmcoreinfo = has_vmcoreinfo(file);
     return r;
 }

@@ -63,6 +63,7 @@ void evidence_keep_inputs(struct machine *machine, const struct target *target, 
 void evidence_keep_memory(struct machine *machine, const struct target *target, int directory) {
     bool wanted = target->dump && (machine->verdict == VERDICT_PANIC || machine->verdict == VERDICT_TIMEOUT);
     _cleanup_error_ struct error *error = NULL;
+    bool vmcoreinfo;
 
     if (!wanted || machine->stage == STAGE_PREPARE)
         return;
@@ -75,7 +76,11 @@ void evidence_keep_memory(struct machine *machine, const struct target *target, 
         return;
     }
     machine_begin_closing(machine);
-    if (dump_memory(machine, directory, ARTIFACT_MEMORY, &error) < 0)
+    if (dump_memory(machine, directory, ARTIFACT_MEMORY, &vmcoreinfo, &error) < 0)
         tell(machine, "the guest's memory", error);
+    else if (!vmcoreinfo)
+        machine_notice(machine,
+                       "the guest's memory was kept without VMCOREINFO, which its readers look for: the kernel "
+                       "had not started its driver for that (qemu_fw_cfg, CONFIG_FW_CFG_SYSFS)");
     machine->ended = true;
 }

@@ -111,8 +111,15 @@ def panic_that_is_answered_while_it_is_written(fake):
     fake.listen(100)
 
 
+def core(notes):
+    """The beginning of an ELF core."""
+    text = b"".join(struct.pack("<III", len(name) + 1, 4, 0) + name + bytes(4 - len(name) % 4) + b"text" for name in notes)
+    return struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 4, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0) + \
+        struct.pack("<IIQQQQQQ", 4, 0, 120, 0, 0, len(text), len(text), 0) + text
+
+
 def write_memory(fake):
-    """dump-guest-memory: zeroes, and something at their end."""
+    """dump-guest-memory: a core's notes, zeroes, and something at their end."""
     how = fake.plan.get("dump")
     if how == "silent":
         return SILENCE
@@ -121,15 +128,18 @@ def write_memory(fake):
 
     def write():
         status = {"result": {"status": "completed"}}
+        memory = fake.qmp.descriptors["memory"]
         try:
+            os.write(memory, core([b"CORE", b"QEMU"] if how == "early" else [b"CORE", b"VMCOREINFO"]))
             for _ in range(fake.plan.get("zeroes", 1)):
-                os.write(fake.qmp.descriptors["memory"], bytes(1 << 20))
-            os.write(fake.qmp.descriptors["memory"], b"memory" * 10000)
+                os.write(memory, bytes(1 << 20))
+            for _ in range(fake.plan.get("pieces", 1)):
+                os.write(memory, b"memory" * 10000)
             if how == "fails":
                 raise OSError("dump: failed to save memory")
         except OSError as error:
             status = {"result": {"status": "failed"}, "error": str(error)}
-        os.close(fake.qmp.descriptors["memory"])
+        os.close(memory)
         fake.qmp.event("DUMP_COMPLETED", status)
 
     threading.Thread(target=write, daemon=True).start()
