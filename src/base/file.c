@@ -10,6 +10,7 @@
 #include "base/log.h"
 
 #define NEW_SUFFIX ".new"
+#define NEW_UNIQUE "XXXXXX" /* what mkostemps() makes a name of */
 
 int file_read(const char *path, size_t limit, struct buffer *ret_content, struct error **ret_error) {
     _cleanup_buffer_ struct buffer content = {0};
@@ -41,7 +42,7 @@ static int open_new(const char *path, mode_t mode, char **ret_name) {
 
     (void)umask(mask);
     for (unsigned tries = 0; tries < 16; tries++) {
-        _cleanup_free_ char *name = xasprintf("%s.XXXXXX" NEW_SUFFIX, path);
+        _cleanup_free_ char *name = xasprintf("%s." NEW_UNIQUE NEW_SUFFIX, path);
         _cleanup_close_ int fd = mkostemps(name, (int)strlen(NEW_SUFFIX), O_CLOEXEC);
 
         if (fd < 0)
@@ -56,16 +57,37 @@ static int open_new(const char *path, mode_t mode, char **ret_name) {
     return -EBUSY;
 }
 
-void file_sweep(const char *directory) {
+/* A file for reading, -1 where there is none: a guest may have made anything in a directory that it shares. */
+static int open_file(int directory, const char *name) {
+    _cleanup_close_ int found = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_free_ char *path = xasprintf("/proc/self/fd/%d", found);
+    struct stat status;
+
+    if (found < 0 || fstat(found, &status) < 0 || !S_ISREG(status.st_mode))
+        return -1;
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Whether a name is that of a file which is being written: of any, or of the one that is called `of`. */
+static bool is_new(const char *name, const char *of) {
+    const char *rest = of ? str_skip_prefix(name, of) : NULL;
+
+    if (of && (!rest || strlen(rest) != strlen("." NEW_UNIQUE NEW_SUFFIX) || *rest != '.'))
+        return false;
+    return str_has_suffix(name, NEW_SUFFIX);
+}
+
+/* Removes what nobody is writing any more. */
+static void sweep(const char *directory, const char *of) {
     _cleanup_closedir_ DIR *entries = opendir(directory);
     const struct dirent *entry;
 
     while (entries && (entry = readdir(entries)) != NULL) {
         _cleanup_close_ int fd = -1;
 
-        if (!str_has_suffix(entry->d_name, NEW_SUFFIX))
+        if (!is_new(entry->d_name, of))
             continue;
-        fd = openat(dirfd(entries), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        fd = open_file(dirfd(entries), entry->d_name);
         if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
             continue;
         log_debug("sweeping %s/%s", directory, entry->d_name);
@@ -73,11 +95,24 @@ void file_sweep(const char *directory) {
     }
 }
 
+void file_sweep(const char *directory) {
+    sweep(directory, NULL);
+}
+
+/* What earlier writers of the file have left when they were killed. */
+static void sweep_beside(const char *path) {
+    _cleanup_free_ char *directory = path_parent(path);
+
+    sweep(directory, path_basename(path));
+}
+
 int file_write_atomically(const char *path, const void *data, size_t size, mode_t mode, struct error **ret_error) {
     _cleanup_free_ char *temporary = NULL;
-    _cleanup_close_ int fd = open_new(path, mode, &temporary);
+    _cleanup_close_ int fd = -1;
     int r;
 
+    sweep_beside(path);
+    fd = open_new(path, mode, &temporary);
     if (fd < 0)
         return error_errno(ret_error, fd, "%s", path);
     r = fd_write_all(fd, data, size);

@@ -13,7 +13,10 @@
 /* Reads a whole file, at most `limit` bytes (-EFBIG beyond it). *ret_content is appended to. */
 int file_read(const char *path, size_t limit, struct buffer *ret_content, struct error **ret_error) _must_check_;
 
-/* Writes a new file's content under a temporary name and renames it: readers see the old file, the new one or none. */
+/*
+ * Writes a new file's content under a temporary name and renames it: readers see the old file, the new one or none.
+ * What earlier writers of it that were killed have left is removed.
+ */
 int file_write_atomically(const char *path, const void *data, size_t size, mode_t mode, struct error **ret_error)
     _must_check_;
 

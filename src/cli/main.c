@@ -169,6 +169,7 @@ int main(int argc, char **argv) {
 
     open_standard_descriptors();
     (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error that is told */
+    (void)signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it, and then nobody learns how a child ended */
     (void)setlocale(LC_CTYPE, "");
     for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(verbs); i++) {
         if (str_equal(argv[1], verbs[i].name))

@@ -43,7 +43,8 @@ static void send_request(struct qga *qga, const char *command, json_t *arguments
     /* Out of memory, or a name that is no UTF-8. */
     if (!text)
         abort();
-    log_debug("qga: sent %.*s", LOG_MAX, text);
+    /* The arguments of guest-exec may hold the command's environment, which no log does. */
+    log_debug("qga: sent %s, %zu bytes", command, strlen(text));
     buffer_append_string(&qga->out, text);
     buffer_append(&qga->out, "\n", 1);
 }

@@ -128,6 +128,7 @@ static void add_disk(struct confine_rules *rules, const struct qemu_disk *disk, 
     require(rules, disk->path, access);
     require_all(rules, host->parts, access);
     require_all(rules, host->backing, CONFINE_DISK_READ);
+    require_all(rules, host->backing_parts, CONFINE_DISK_READ);
     /* The limits of its queue. */
     if (disk->device)
         allow(rules, "/sys/devices", CONFINE_READ);

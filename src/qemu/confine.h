@@ -39,9 +39,10 @@ struct confine_host {
     const char *program_resolved; /* QEMU's program without symbolic links */
     const char *home;             /* $HOME, or NULL */
     const char *library_path;     /* $LD_LIBRARY_PATH, or NULL */
-    const struct strv *backing;   /* the disk image's backing files */
-    const struct strv *parts;     /* further files that it, or one of them, consists of */
-    int kernel_fd;                /* files that QEMU is given as /proc/self/fd/N; -1: none */
+    const struct strv *parts;     /* further files that the disk image consists of */
+    const struct strv *backing;   /* its backing files, which are never written to */
+    const struct strv *backing_parts;
+    int kernel_fd; /* files that QEMU is given as /proc/self/fd/N; -1: none */
     int initrd_fd;
 };
 

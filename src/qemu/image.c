@@ -24,8 +24,9 @@
 
 void image_deinit(struct image *image) {
     free(image->format);
-    strv_deinit(&image->backing);
     strv_deinit(&image->parts);
+    strv_deinit(&image->backing);
+    strv_deinit(&image->backing_parts);
     *image = (struct image){0};
 }
 
@@ -164,21 +165,21 @@ static int check_metadata(const struct image_request *request, const char *path,
                      str_equal(path, request->path) ? "" : path, words);
 }
 
-static void take_part(const char *path, const char *part, struct image *image) {
+static void take_part(const char *path, const char *part, struct strv *ret_parts) {
     _cleanup_free_ char *directory = path_parent(path);
 
     if (part && !str_equal(part, path))
-        strv_append_take(&image->parts, path_resolve(directory, part));
+        strv_append_take(ret_parts, path_resolve(directory, part));
 }
 
 /* A file of the chain may keep its data in others: vmdk in extents, qcow2 in a raw file. */
-static void take_parts(const json_t *entry, const char *path, struct image *image) {
+static void take_parts(const json_t *entry, const char *path, struct strv *ret_parts) {
     const json_t *data = json_object_get(json_object_get(entry, "format-specific"), "data");
     const json_t *extents = json_object_get(data, "extents");
 
-    take_part(path, json_string_value(json_object_get(data, "data-file")), image);
+    take_part(path, json_string_value(json_object_get(data, "data-file")), ret_parts);
     for (size_t i = 0; i < json_array_size(extents); i++)
-        take_part(path, json_string_value(json_object_get(json_array_get(extents, i), "filename")), image);
+        take_part(path, json_string_value(json_object_get(json_array_get(extents, i), "filename")), ret_parts);
 }
 
 /* One entry of the chain, the image itself first: whether it is of a kind that can be used. */
@@ -208,7 +209,7 @@ static int take_entry(const struct image_request *request, const json_t *entry, 
     } else {
         strv_append(&image->backing, path);
     }
-    take_parts(entry, path, image);
+    take_parts(entry, path, first ? &image->parts : &image->backing_parts);
     return 0;
 }
 

@@ -10,11 +10,12 @@
 #include "base/str.h"
 
 struct image {
-    char *format;          /* QEMU's name of it */
-    uint64_t virtual_size; /* bytes */
-    bool device;           /* it is a block device of the host */
-    struct strv backing;   /* paths of its backing files, the nearest first */
-    struct strv parts;     /* absolute paths of further files that it or one of those consists of */
+    char *format;              /* QEMU's name of it */
+    uint64_t virtual_size;     /* bytes */
+    bool device;               /* it is a block device of the host */
+    struct strv parts;         /* absolute paths of further files that it consists of */
+    struct strv backing;       /* paths of its backing files, the nearest first */
+    struct strv backing_parts; /* absolute paths of further files that those consist of */
 };
 
 struct image_request {

@@ -214,6 +214,8 @@ int qemu_process_reap(struct qemu_process *process) {
 
     if (process->pid <= 0)
         return 0;
+    /* A script in QEMU's place may have started it as a child. Until it is reaped, its group's number is its own. */
+    (void)kill(-process->pid, SIGKILL);
     while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
         ;
     process->pid = 0;

@@ -36,7 +36,10 @@ struct qemu_process_request {
 int qemu_process_start(const struct qemu_process_request *request, struct qemu_process *ret_process,
                        struct error **ret_error) _must_check_;
 
-/* Kills and reaps QEMU if it still runs; returns its wait status (or 0 when it was reaped before). */
+/*
+ * Kills and reaps QEMU if it still runs; returns its wait status (or 0 when it was reaped before). What QEMU's program
+ * has started itself, in its process group, is killed with it, here as below.
+ */
 int qemu_process_kill(struct qemu_process *process);
 /* Reaps a QEMU whose pidfd is readable; returns its wait status. */
 int qemu_process_reap(struct qemu_process *process);

@@ -121,8 +121,8 @@ static void run_by_guest_agent(struct machine *machine, const struct target *tar
         return;
     limits_end(machine, "the command", target->timeout, "timeout", NULL);
     machine_begin_closing(machine);
-    (void)guest_fallback_sync(machine, deadline_in(LAST_WORDS));
     tasks_ask(machine);
+    (void)guest_fallback_sync(machine, deadline_in(LAST_WORDS));
     machine->ended = true;
 }
 

@@ -46,8 +46,9 @@ int confinement_make(const struct target *target, const struct preparation *prep
         .program_resolved = realpath(config->program, resolved) ? resolved : config->program,
         .home = getenv("HOME"),
         .library_path = getenv("LD_LIBRARY_PATH"),
-        .backing = &preparation->image.backing,
         .parts = &preparation->image.parts,
+        .backing = &preparation->image.backing,
+        .backing_parts = &preparation->image.backing_parts,
         .kernel_fd = preparation->kernel_fd,
         .initrd_fd = preparation->initrd_fd,
     };

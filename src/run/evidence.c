@@ -19,7 +19,7 @@ static void tell(struct machine *machine, const char *what, const struct error *
 static int copy_memory(int fd, int directory, const char *name, struct error **ret_error) {
     _cleanup_free_ char *source = xasprintf("/proc/self/fd/%d", fd);
     _cleanup_close_ int from = open(source, O_RDONLY | O_CLOEXEC);
-    _cleanup_close_ int to = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    _cleanup_close_ int to = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     int r = from < 0 || to < 0 ? -errno : fd_copy_sparse(from, to);
 
     if (r == 0)
@@ -63,16 +63,24 @@ void evidence_keep_inputs(struct machine *machine, const struct target *target, 
 void evidence_keep_memory(struct machine *machine, const struct target *target, int directory) {
     bool wanted = target->dump && (machine->verdict == VERDICT_PANIC || machine->verdict == VERDICT_TIMEOUT);
     _cleanup_error_ struct error *error = NULL;
+    bool vmcoreinfo;
 
-    if (!wanted || machine->qemu_gone || machine->stage == STAGE_PREPARE)
+    if (!wanted || machine->stage == STAGE_PREPARE)
         return;
+    if (machine->qemu_gone) {
+        machine_notice(machine, "the guest's memory is not kept: it has gone with the machine");
+        return;
+    }
     if (directory < 0) {
         machine_notice(machine, "the guest's memory is not kept: give a directory for it with --artifacts");
         return;
     }
-    _cleanup_free_ char *path = path_in(directory, ARTIFACT_MEMORY);
     machine_begin_closing(machine);
-    if (dump_memory(machine, path, &error) < 0)
+    if (dump_memory(machine, directory, ARTIFACT_MEMORY, &vmcoreinfo, &error) < 0)
         tell(machine, "the guest's memory", error);
+    else if (!vmcoreinfo)
+        machine_notice(machine,
+                       "the guest's memory was kept without VMCOREINFO, which its readers look for: the kernel "
+                       "had not started its driver for that (qemu_fw_cfg, CONFIG_FW_CFG_SYSFS)");
     machine->ended = true;
 }

@@ -18,6 +18,9 @@ static const char mount_script[] = "modprobe -a -q 9pnet_virtio 9p 2>/dev/null; 
 /* $1: the command. */
 static const char shell_script[] = "s=$(command -v bash) || s=$(command -v sh); exec \"$s\" -c \"$1\"";
 
+/* Whatever the mask in kernel.sysrq forbids to keys. */
+static const char tasks_script[] = "for key in 9 t l w; do echo $key > /proc/sysrq-trigger || exit; done";
+
 static void add_script(struct strv *arguments, const char *script) {
     strv_append(arguments, "-c");
     strv_append(arguments, script);
@@ -86,6 +89,23 @@ bool guest_fallback_sync(struct machine *machine, deadline_t deadline) {
     result = guest_exec_run(machine, &program, NULL, deadline, &status);
     qga_exec_status_deinit(&status);
     return result == GUEST_EXEC_EXITED;
+}
+
+/* What the command's own loop was asked last may not have been answered: the two are brought into step first. */
+bool guest_fallback_tasks(struct machine *machine, deadline_t deadline) {
+    _cleanup_strv_ struct strv arguments = {0};
+    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    struct qga_exec_status status = {0};
+    bool shown;
+
+    if (machine->windows || !guest_agent_connect(machine, deadline))
+        return false;
+    strv_append(&arguments, "-c");
+    strv_append(&arguments, tasks_script);
+    shown = guest_exec_run(machine, &program, NULL, deadline, &status) == GUEST_EXEC_EXITED && !status.signalled &&
+            status.status == 0;
+    qga_exec_status_deinit(&status);
+    return shown;
 }
 
 static void end_by_status(struct machine *machine, const struct qga_exec_status *status) {

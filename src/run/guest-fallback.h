@@ -16,6 +16,9 @@ bool guest_fallback_setup(struct machine *machine, const struct preparation *pre
 /* Has what was written to shares and disks written back. False when that was not done in time. */
 bool guest_fallback_sync(struct machine *machine, deadline_t deadline);
 
+/* Has the guest's kernel show its tasks, as agent/tasks.c does. False when that was not done in time. */
+bool guest_fallback_tasks(struct machine *machine, deadline_t deadline);
+
 /* Runs the command, with further variables, and sets the verdict; false when the deadline has passed first. */
 bool guest_fallback_command(struct machine *machine, const struct target *target, const struct strv *environment,
                             deadline_t deadline);

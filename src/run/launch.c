@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/launch.h"
 
-#include <sys/resource.h>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "run/confinement.h"
-
-/* What QEMU opens of its own, with the files that a guest has open over 9p at least. */
-#define FILES_MIN 64u
 
 enum channel { CHANNEL_QMP, CHANNEL_AGENT, CHANNEL_CONSOLE, CHANNEL_QGA, N_CHANNELS };
 
@@ -98,22 +93,12 @@ static int start_qemu(struct machine *machine, const struct target *target, cons
     return start_process(machine, target, preparation, &config, keep, n_keep, ret_error);
 }
 
-/* QEMU without descriptors fails in ways that name everything but that. */
-static int check_files(struct error **ret_error) {
-    struct rlimit files;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max >= FILES_MIN)
-        return 0;
-    return error_new(ret_error, EMFILE, "only %llu files may be open at a time (ulimit -n); allow at least %u",
-                     (unsigned long long)files.rlim_max, FILES_MIN);
-}
-
 int launch(struct machine *machine, const struct target *target, const struct preparation *preparation,
            const struct qemu_snapshot *snapshot, struct error **ret_error) {
     int *const ours[N_CHANNELS] = {&machine->qmp_fd, &machine->agent_fd, &machine->console_fd, &machine->qga_fd};
     int theirs[N_CHANNELS] = {-1, -1, -1, -1};
     size_t n_channels = target->image ? N_CHANNELS : CHANNEL_QGA;
-    int r = check_files(ret_error);
+    int r = 0;
 
     for (size_t i = 0; r == 0 && i < n_channels; i++)
         r = fd_socket_pair(ours[i], &theirs[i], ret_error);

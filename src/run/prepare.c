@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -13,6 +14,9 @@
 #include "run/confinement.h"
 #include "run/qemu-version.h"
 #include "run/scratch.h"
+
+/* What QEMU opens of its own, with the files that a guest has open over 9p at least. */
+#define FILES_MIN 64u
 
 /* Where the agent looks for a shell (agent/command.c), in its order. */
 static const char *const shells[] = {
@@ -76,6 +80,16 @@ static int check_rootfs(const struct target *target, struct error **ret_error) {
                      "%s: rootfs '%s' has no shell (bash, sh or busybox); add one, or give the command as words after "
                      "'--'",
                      where, target->rootfs);
+}
+
+/* Without descriptors everything fails, in ways that name everything but that. */
+static int check_files(struct error **ret_error) {
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max >= FILES_MIN)
+        return 0;
+    return error_new(ret_error, EMFILE, "only %llu files may be open at a time (ulimit -n); allow at least %u",
+                     (unsigned long long)files.rlim_max, FILES_MIN);
 }
 
 /* Whether the host would give QEMU so much memory, asked for as QEMU does. */
@@ -150,7 +164,8 @@ int prepare(const struct target *target, int stop_fd, const struct kernel_shelf 
                          target->arch);
 
     scratch_sweep();
-    if (target->kernel)
+    r = check_files(ret_error);
+    if (r == 0 && target->kernel)
         r = check_rootfs(target, ret_error);
     if (r == 0)
         r = check_memory(target, ret_error);

@@ -18,7 +18,10 @@ struct supervisor_options {
     int input_fd;          /* standard input, for an interactive target; -1: none */
 };
 
-/* Takes over SIGINT, SIGTERM, SIGHUP and SIGWINCH of the process. *ret is freed with supervisor_free(). */
+/*
+ * Takes over SIGINT, SIGTERM, SIGHUP (unless that is ignored, as after nohup(1)) and SIGWINCH of the process. *ret is
+ * freed with supervisor_free().
+ */
 int supervisor_new(const struct supervisor_options *options, struct supervisor **ret, struct error **ret_error)
     _must_check_;
 void supervisor_free(struct supervisor *supervisor);

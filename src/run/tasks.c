@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "run/guest-fallback.h"
 #include "run/qmp-call.h"
 
 /* For all of it. A healthy guest begins at once; an emulated one writes some 100 kB a second to its console. */
@@ -52,9 +53,19 @@ static const char *console_since(const struct machine *machine, uint64_t start) 
     return machine->console.data + (size < machine->console.size ? machine->console.size - size : 0);
 }
 
+/* The one that runs the command in our agent's place. */
+static bool ask_guest_agent(struct machine *machine, uint64_t patience, deadline_t limit) {
+    bool shown = guest_fallback_tasks(machine, deadline_in(patience / AGENT_PART));
+
+    wait_for_silence(machine, limit);
+    return shown;
+}
+
 static bool ask_agent(struct machine *machine, uint64_t patience, deadline_t limit) {
     bool alive = machine->agent.state != AGENT_SILENT && machine->agent_fd >= 0 && !machine->qmp.agent_closed;
 
+    if (machine->by_qga)
+        return ask_guest_agent(machine, patience, limit);
     if (!alive || machine->qemu_gone)
         return false;
     agent_client_tasks(&machine->agent);

@@ -7,9 +7,9 @@
 
 /*
  * Has the guest's kernel show its tasks on the console, all of them, the running and the blocked ones (SysRq t, l, w):
- * through the agent, else by a break on the serial line and the keys. To be called once the verdict is known
- * (machine_begin_closing()). machine->tasks is then what is to be shown of it: the blocked tasks, or why there is
- * nothing.
+ * through the agent, ours or the guest agent, else by a break on the serial line and the keys. To be called once the
+ * verdict is known (machine_begin_closing()). machine->tasks is then what is to be shown of it: the blocked tasks, or
+ * why there is nothing.
  */
 void tasks_ask(struct machine *machine);
 

@@ -249,6 +249,8 @@ static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
     if (machine->ended)
         return true;
     stage_launch(worker);
+    if (machine->ended)
+        return true; /* QEMU could not be started, which is no fault of the template and would not be otherwise */
     if (template_run_restore(&worker->template, machine, deadline)) {
         enter(worker, STAGE_SETUP, false);
         up = set_up(worker, deadline);

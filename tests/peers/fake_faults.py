@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A QEMU and a guest that hang, or only seem to: silence, and signs that are borne out or dispelled by an answer.
 
-The plan's "line" is what the console says of another kernel, "end" and "reset" what follows upon a panic.
+The plan's "line" is what the console says of another kernel, "end" and "reset" what follows upon a panic, "dump" what
+becomes of dump-guest-memory, and "pipe" a path where the guest makes a pipe before that.
 """
 import os
 import signal
 import struct
 import sys
+import threading
 import time
 
-from fake_machine import PANIC, PONG, STDOUT, SYNC, QmpError, exited, frame, scenario
+from fake_machine import PANIC, PONG, SILENCE, STDOUT, SYNC, QmpError, exited, frame, scenario
 from fake_notes import fault, hang
 
 
@@ -154,6 +156,54 @@ def panic_that_ends_in_silence(fake):
     fake.answer_pings = False
     fake.console.sendall(PANIC + PANIC_END)
     fake.listen(100)
+
+
+def core(notes):
+    """The beginning of an ELF core."""
+    text = b"".join(struct.pack("<III", len(name) + 1, 4, 0) + name + bytes(4 - len(name) % 4) + b"text" for name in notes)
+    return struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 4, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0) + \
+        struct.pack("<IIQQQQQQ", 4, 0, 120, 0, 0, len(text), len(text), 0) + text
+
+
+def write_memory(fake):
+    """dump-guest-memory: a core's notes, zeroes, and something at their end."""
+    how = fake.plan.get("dump")
+    if how == "silent":
+        return SILENCE
+    if how == "refused":
+        raise QmpError("dump: not now")
+
+    def write():
+        status = {"result": {"status": "completed"}}
+        memory = fake.qmp.descriptors["memory"]
+        try:
+            os.write(memory, core([b"CORE", b"QEMU"] if how == "early" else [b"CORE", b"VMCOREINFO"]))
+            for _ in range(fake.plan.get("zeroes", 1)):
+                os.write(memory, bytes(1 << 20))
+            for _ in range(fake.plan.get("pieces", 1)):
+                os.write(memory, b"memory" * 10000)
+            if how == "fails":
+                raise OSError("dump: failed to save memory")
+        except OSError as error:
+            status = {"result": {"status": "failed"}, "error": str(error)}
+        os.close(memory)
+        fake.qmp.event("DUMP_COMPLETED", status)
+
+    threading.Thread(target=write, daemon=True).start()
+    return {}
+
+
+@scenario
+def panic_with_memory(fake):
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    fake.qmp.commands["dump-guest-memory"] = lambda _: write_memory(fake)
+    fake.run()
+    fake.answer_pings = False
+    if "pipe" in fake.plan:
+        os.mkfifo(fake.plan["pipe"])
+    fake.console.sendall(PANIC)
+    fake.qmp.event("GUEST_PANICKED", '{"action": "pause"}')
+    hang()
 
 
 # A guest that hangs, or is another one.

@@ -46,7 +46,7 @@ class GuestAgent:
         self.syncs = []
         self.executed = []
         self.attached = threading.Event()
-        self.on_shutdown = None
+        self.on_shutdown = self.on_tasks = None
 
     def begin(self):
         """As after a reboot: nobody has been talked to."""
@@ -169,6 +169,9 @@ class GuestAgent:
             fault("guest agent: an unexpected input-data")
         if "mount -t 9p" in script:
             return self.plan.get("mount", 0), None
+        if "sysrq-trigger" in script:
+            note("tasks")
+            return 0 if self.on_tasks and not self.on_tasks() else 1, None
         if script == "sync":
             return self.plan.get("write_back", 0), None
         return self.plan.get("command", 0), "command"

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from fake_machine import PANIC, STDERR, STDOUT, READY, frame, hello, scenario
+from fake_machine import PANIC, STDERR, STDOUT, READY, TASKS_SHOWN, frame, hello, scenario
 from fake_notes import hang, is_told, note, wait_for
 
 
@@ -43,6 +43,7 @@ def begin(fake):
     """QEMU is there and the firmware has begun."""
     fake.qmp.commands["system_powerdown"] = lambda _: press_button(fake)
     fake.guest.on_shutdown = lambda: power_off(fake)
+    fake.guest.on_tasks = lambda: fake.console.sendall(TASKS_SHOWN)
     fake.greet()
     fake.console.sendall(b"SeaBIOS (fake)\r\n")
 

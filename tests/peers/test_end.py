@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a command ends, and what vmtest makes of a QEMU that does not end well."""
+import signal
+
 import pytest
+
+from conftest import FAKE
 
 
 def test_a_command_that_exits_with_zero_passes(bench):
@@ -89,6 +93,20 @@ def test_qemu_that_crashes_is_lost_and_what_the_command_wrote_is_kept(bench):
 def test_qemu_that_floods_its_standard_error_is_still_judged_by_its_last_words(bench):
     finished = bench.run_json("qemu_floods_its_stderr").expect(69, "error", "the reason")
     assert len(finished["reason"]) < 100_000
+
+
+def test_how_qemu_ended_is_known_whoever_started_vmtest_does_with_its_children(bench):
+    process = bench.start("qemu_is_killed_before_hello", json_format=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    bench.finish(process).expect(69, "error", "QEMU was killed by signal 9")
+
+
+@pytest.mark.parametrize("scenario, status", [("exits_and_hangs", 3), ("qemu_is_killed_after_hello", 69)])
+def test_a_script_that_starts_qemu_as_its_child_takes_it_along(bench, scenario, status):
+    script = bench.share / "qemu"
+    script.write_text(f'#!/bin/sh\n{FAKE} "$@"\nexit 5\n')
+    script.chmod(0o755)
+    assert bench.run(scenario, "-q", str(script)).status == status
 
 
 @pytest.mark.parametrize("name, words", [

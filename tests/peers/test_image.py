@@ -319,7 +319,9 @@ def test_a_command_that_the_guest_agent_forgets_is_no_command_that_exited(bench)
 
 def test_a_command_of_the_guest_agent_times_out(bench):
     bench.plan(**fallback(command=None))
-    bench.run_image("image", "--timeout", "1").expect(124, "timeout", "the command took longer than 1 s (timeout)")
+    finished = bench.run_image("image", "--timeout", "1").expect(
+        124, "timeout", "the command took longer than 1 s (timeout)")
+    assert "task:stuck" in finished["tasks"] and bench.note("tasks") is not None, finished
 
 
 def test_garbage_while_the_guest_agent_runs_the_command_is_lost(bench):
@@ -336,6 +338,16 @@ def test_a_guest_agent_that_answers_no_more_during_the_command_is_lost(bench, fa
 def test_a_mount_that_fails_is_an_error_with_the_shells_words(bench):
     bench.plan(**fallback(mount={"exitcode": 32, "err-data": data(b"mount: unknown filesystem type '9p'.\n")}))
     bench.run_image("image").expect(69, "error", "/mnt/vmtest", "unknown filesystem type '9p'", "share")
+
+
+def test_the_environment_of_a_command_of_the_guest_agent_stands_in_no_log(bench):
+    bench.env.update(VMTEST_LOG="1", CI_TOKEN="hunter2")
+    bench.plan(**fallback())
+    write_target(bench, "true", env_pass=["CI_*"])
+    result = bench.finish(bench.start_vmtest([], "image"))
+    assert result.status == 0, result
+    assert any("CI_TOKEN=hunter2" in words for words in executed(bench))
+    assert b"qga: sent guest-exec" in result.stderr and b"hunter2" not in result.stderr, result
 
 
 def test_an_interactive_shell_needs_the_agent(bench):

@@ -32,6 +32,16 @@ def test_a_signal_during_the_boot_cancels_the_run(bench, number, status):
     bench.finish(process, 20).expect(status, "cancelled")
 
 
+def test_a_hangup_is_nothing_to_a_run_that_was_started_to_survive_it(bench):
+    process = start_hanging(bench, json_format=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    bench.finish(process, 20).expect(143, "cancelled")
+
+
 def test_a_signal_while_output_flows_cancels_the_run(bench):
     process = bench.start("endless_output")
     bench.wait_for_note("running", process)

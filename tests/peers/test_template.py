@@ -2,6 +2,7 @@
 """Templates: a machine that is frozen on its way up, clones of it, what goes wrong with either (fake_template.py)."""
 import os
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -95,6 +96,26 @@ def test_a_boot_in_which_the_kernel_reported_something_becomes_no_template(bench
         assert result.notices == ["no template is made of this boot, in which the guest's kernel reported something"]
         assert store.entries() == []
     assert boots(bench) == ["cold, to be frozen"] * 2
+
+
+def test_a_qemu_that_cannot_be_started_costs_no_template(bench, store, tmp_path):
+    interpreter, script = tmp_path / "interpreter", bench.share / "qemu"
+    for path, text in ((interpreter, f'#!/bin/sh\nshift\nexec {FAKE} "$@"\n'), (script, f"#!{interpreter}\n")):
+        path.write_text(text)
+        path.chmod(0o755)
+    run(bench, "-q", str(script)).expect(0, "pass")
+    key = store.key
+    interpreter.unlink()
+    result = run(bench, "-q", str(script))
+    result.expect(69, "error", f"cannot run QEMU '{script}'")
+    assert (result.stages, store.key) == (CLONED[:2], key)
+
+
+def test_few_files_are_told_before_anything_else(bench):
+    result = bench.finish(bench.start("passes", json_format=True,
+                                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))))
+    result.expect(69, "error", "only 20 files may be open at a time (ulimit -n)")
+    assert (result.stages, result.notices) == (["prepare"], [])
 
 
 def test_a_clone_is_told_the_time_again(bench, store):

@@ -91,12 +91,15 @@ static void an_earlier_runs_files_are_gone_and_others_stay(void **state) {
 
     assert_int_equal(make(base, "t", &path, &directory, NULL), 0);
     _cleanup_free_ char *old = xasprintf("%s/%s", path, ARTIFACT_MEMORY);
+    _cleanup_free_ char *begun = xasprintf("%s/%s", path, ARTIFACT_MEMORY_NEW);
     _cleanup_free_ char *mine = xasprintf("%s/notes", path);
     assert_int_equal(file_write_atomically(old, "old", 3, 0600, NULL), 0);
+    assert_int_equal(file_write_atomically(begun, "ol", 2, 0600, NULL), 0);
     assert_int_equal(file_write_atomically(mine, "mine", 4, 0600, NULL), 0);
     assert_int_equal(make(base, "t", &again, &directory, NULL), 0);
     assert_string_equal(path, again);
     assert_false(path_exists(old));
+    assert_false(path_exists(begun));
     assert_true(path_exists(mine));
 }
 

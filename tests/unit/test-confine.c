@@ -104,12 +104,15 @@ static void a_kernel_target_reads_its_root_and_writes_its_share(void **state) {
 static void an_image_target_reaches_its_disk_and_nothing_else_of_the_users(void **state) {
     _cleanup_strv_ struct strv backing = {0};
     _cleanup_strv_ struct strv parts = {0};
+    _cleanup_strv_ struct strv backing_parts = {0};
     struct confine_host host = plain_host;
 
     (void)state;
-    strv_append(&backing, "/home/user/base.raw");
+    strv_append(&backing, "/home/user/base.qcow2");
+    strv_append(&backing_parts, "/home/user/base.raw");
     strv_append(&parts, "/home/user/disk-flat.vmdk");
     host.backing = &backing;
+    host.backing_parts = &backing_parts;
     host.parts = &parts;
     for (int persist = 0; persist < 2; persist++) {
         const struct qemu_disk disk = {.path = "/home/user/disk.vmdk", .overlay_fd = persist ? -1 : 5};
@@ -121,6 +124,7 @@ static void an_image_target_reaches_its_disk_and_nothing_else_of_the_users(void 
         confine_list(&config, &host, &rules);
         assert_access(&rules, "/home/user/disk.vmdk", persist ? CONFINE_DEVICE : CONFINE_DISK_READ, false);
         assert_access(&rules, "/home/user/disk-flat.vmdk", persist ? CONFINE_DEVICE : CONFINE_DISK_READ, false);
+        assert_access(&rules, "/home/user/base.qcow2", CONFINE_DISK_READ, false);
         assert_access(&rules, "/home/user/base.raw", CONFINE_DISK_READ, false);
         assert_access(&rules, "/home/user/OVMF_CODE.fd", CONFINE_READ, false);
         assert_access(&rules, "/dev/kvm", CONFINE_DEVICE, true);

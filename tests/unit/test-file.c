@@ -60,6 +60,31 @@ static void what_a_killed_writer_left_is_swept_and_what_is_being_written_stays(v
     assert_int_equal(count_entries(*state), 1);
 }
 
+static void what_a_killed_writer_of_the_same_file_left_goes_with_the_next_one(void **state) {
+    static const char *const others[] = {"report.xml.mine.new", "report.xml", "report.xml.abcdef", "other.abcdef.new",
+                                         "report.xmlxabcdef.new"};
+    _cleanup_free_ char *path = xasprintf("%s/report.xml", (char *)*state);
+    _cleanup_free_ char *left = xasprintf("%s.abc123.new", path);
+    _cleanup_free_ char *written = xasprintf("%s.def456.new", path);
+    _cleanup_free_ char *pipe = xasprintf("%s.pipe12.new", path);
+    _cleanup_close_ int left_fd = creat(left, 0600);
+    _cleanup_close_ int written_fd = creat(written, 0600);
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        _cleanup_free_ char *other = xasprintf("%s/%s", (char *)*state, others[i]);
+        _cleanup_close_ int fd = creat(other, 0600);
+
+        assert_true(fd >= 0);
+    }
+    assert_true(left_fd >= 0 && written_fd >= 0);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(flock(written_fd, LOCK_EX), 0);
+    assert_int_equal(file_write_atomically(path, "x", 1, 0600, NULL), 0);
+    assert_false(path_exists(left));
+    assert_true(path_exists(written));
+    assert_int_equal(count_entries(*state), ARRAY_SIZE(others) + 2);
+}
+
 static void a_new_file_has_the_mode_that_the_umask_leaves(void **state) {
     _cleanup_free_ char *path = xasprintf("%s/file", (char *)*state);
     struct stat status;
@@ -320,6 +345,7 @@ int main(void) {
         in_directory(a_write_that_fails_leaves_the_old_file_and_nothing_else),
         in_directory(a_directory_is_not_replaced_by_a_file),
         in_directory(what_a_killed_writer_left_is_swept_and_what_is_being_written_stays),
+        in_directory(what_a_killed_writer_of_the_same_file_left_goes_with_the_next_one),
         in_directory(a_new_file_has_the_mode_that_the_umask_leaves),
         cmocka_unit_test(a_memory_file_holds_the_bytes_from_its_start),
         cmocka_unit_test(a_descriptor_is_closed_and_forgotten),

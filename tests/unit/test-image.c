@@ -128,6 +128,7 @@ static void files_that_an_image_consists_of_are_told(void **state) {
     _cleanup_image_ struct image vmdk = {0};
     _cleanup_image_ struct image whole = {0};
     _cleanup_image_ struct image qcow2 = {0};
+    _cleanup_image_ struct image over = {0};
 
     (void)state;
     shell("qemu-img create -q -f vmdk -o subformat=monolithicFlat parts.vmdk 8M; qemu-img create -q -f vmdk whole.vmdk "
@@ -138,9 +139,14 @@ static void files_that_an_image_consists_of_are_told(void **state) {
     assert_string_equal(vmdk.parts.items[0], part);
     assert_int_equal(probe("whole.vmdk", NULL, &whole, NULL), 0);
     assert_int_equal(whole.parts.count, 0);
-    assert_int_equal(probe("over-data.qcow2", NULL, &qcow2, NULL), 0);
+    assert_int_equal(probe("data.qcow2", NULL, &qcow2, NULL), 0);
     assert_int_equal(qcow2.parts.count, 1);
     assert_string_equal(qcow2.parts.items[0], data);
+    /* What backs an image is not written to with it. */
+    assert_int_equal(probe("over-data.qcow2", NULL, &over, NULL), 0);
+    assert_int_equal(over.parts.count, 0);
+    assert_int_equal(over.backing_parts.count, 1);
+    assert_string_equal(over.backing_parts.items[0], data);
 }
 
 static void what_is_no_image_is_refused(void **state) {

@@ -242,6 +242,26 @@ def project():
     shutil.rmtree(path, ignore_errors=True)
 
 
+@dataclass
+class Uncovered:
+    """A directory that is shared, and a copy of the program beside it."""
+
+    directory: str
+    vmtest: str
+    env: dict
+
+
+@pytest.fixture(scope="class")
+def uncovered(vmtest):
+    """Where a test sees them that has file systems of its own in /tmp, /var/tmp and the like, wherever this checkout is."""
+    base = f"{TOP}/build/vmtmp"
+    path = make_directory("/var/lib" if base.startswith(("/tmp/", "/var/tmp/", "/dev/shm/")) else base)
+    os.mkdir(f"{path}/project")
+    yield Uncovered(f"{path}/project", shutil.copy2(vmtest, f"{path}/vmtest"),
+                    {"VMTEST_CACHE_DIR": f"{path}/cache", "XDG_STATE_HOME": f"{path}/state"})
+    shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture(scope="class")
 def project_in_tmp():
     """A directory that is shared, below /tmp, which is fresh in the guest."""

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import PYTHON, TOP, marked_processes, package_of, wait_for, wait_for_no_processes, write_file
+from conftest import PYTHON, marked_processes, package_of, wait_for, wait_for_no_processes, write_file
 
 # The SysRq that panics the kernel at once.
 CRASH = "echo c > /proc/sysrq-trigger; sleep 1000"
@@ -301,10 +301,10 @@ def test_a_qemu_that_hangs_is_given_up(begun):
 
 # What is left behind.
 
-def needs_to_be_seen():
-    """For tests that hide the host's /tmp and /var/tmp."""
-    if f"{TOP}/".startswith(("/tmp/", "/var/tmp/")):
-        pytest.skip("the program under test lies in a directory that is hidden here; use a checkout elsewhere")
+def name_of_locked(path):
+    """What a file is called in /proc/locks. An inode alone may be another file system's as well."""
+    status = os.lstat(path)
+    return f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
 
 
 class Place:
@@ -312,16 +312,16 @@ class Place:
 
     PLACES = ("/tmp", "/var/tmp", "/dev/shm")
 
-    def __init__(self, start, run, directory):
-        needs_to_be_seen()
+    def __init__(self, start, run, uncovered):
         mounts = " && ".join(f"mount -t tmpfs none {path}" for path in self.PLACES)
         self.holder = subprocess.Popen(["unshare", "-m", "sh", "-c", f"{mounts} && echo ready && exec sleep 3600"],
                                        stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"ready\n"
-        self.start_vmtest, self.run_vmtest, self.directory = start, run, directory
+        self.start_vmtest, self.run_vmtest = start, run
+        self.directory, self.cache = os.path.dirname(uncovered.directory), uncovered.env["VMTEST_CACHE_DIR"]
         self.options = {
-            "cwd": directory, "env": {"VMTEST_CACHE_DIR": f"{directory}/cache", "XDG_STATE_HOME": f"{directory}/state"},
-            "prefix": ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", f"--wd={directory}", "--"]}
+            "cwd": uncovered.directory, "env": uncovered.env, "program": uncovered.vmtest,
+            "prefix": ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", f"--wd={uncovered.directory}", "--"]}
         self.pids = set()
 
     def start(self, *args, **options):
@@ -339,10 +339,10 @@ class Place:
 
     def locks(self):
         """Locks of a process of the run, or on a file of it."""
-        inodes = {os.lstat(path).st_ino for path in self.files() if os.path.lexists(path)}
+        files = {name_of_locked(path) for path in self.files() if os.path.lexists(path)}
         with open("/proc/locks") as file:
             lines = [line.replace("-> ", "").split() for line in file]
-        return [words for words in lines if int(words[4]) in self.pids or int(words[5].split(":")[2]) in inodes]
+        return [words for words in lines if int(words[4]) in self.pids or words[5] in files]
 
     def note_processes(self):
         """vmtest, its worker and QEMU, in this order."""
@@ -365,8 +365,8 @@ def parent(pid):
 
 
 @pytest.fixture(scope="class")
-def place(start, run, project):
-    place = Place(start, run, project)
+def place(start, run, uncovered):
+    place = Place(start, run, uncovered)
     yield place
     place.close()
 
@@ -460,10 +460,10 @@ class TestLeftoversOfAnImage:
         # What is on disk only for a moment, as if the moment had been the last one.
         for name in ("vmtest-run-dead1", "vmtest-run-dead2"):
             write_file(f"/proc/{place.holder.pid}/root/var/tmp/{name}/overlay", "x")
-        write_file(f"{place.directory}/cache/kernels/0123.vmlinux.abcdef.new", "x")
+        write_file(f"{place.cache}/kernels/0123.vmlinux.abcdef.new", "x")
         assert place.run("-k", kernel, "--no-template", "true").status == 0
         # The kernel's own entries are new in the cache.
-        assert [path for path in place.files() if path not in files and f"{place.directory}/cache/" not in path] == []
+        assert [path for path in place.files() if path not in files and f"{place.cache}/" not in path] == []
         assert not [path for path in place.files() if path.endswith(".new")]
 
 
@@ -513,15 +513,15 @@ class TestPoorHost:
         script = " && ".join(f"mount -t tmpfs -o {options} none '{path}'" for path, options in mounts)
         return ["unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh"]
 
-    def test_without_tmp_and_shm_a_kernel_boots(self, run, kernel, project):
-        needs_to_be_seen()
+    def test_without_tmp_and_shm_a_kernel_boots(self, run, kernel, uncovered):
         poor = self.with_mounts(("/tmp", "ro"), ("/var/tmp", "ro"), ("/dev/shm", "ro,size=4k"))
-        result = run(["-k", kernel, "echo ran"], cwd=project, prefix=poor)
+        result = run(["-k", kernel, "echo ran"], cwd=uncovered.directory, program=uncovered.vmtest, env=uncovered.env,
+                     prefix=poor)
         assert (result.status, result.out) == (0, "ran\n"), str(result)
 
-    def test_a_run_directory_that_cannot_be_made_is_named(self, run, image_of, project):
-        result = run(["-i", image_of("mini"), "--no-template", "true"], cwd=project,
-                     prefix=self.with_mounts(("/var/tmp", "ro")))
+    def test_a_run_directory_that_cannot_be_made_is_named(self, run, image_of, uncovered):
+        result = run(["-i", image_of("mini"), "--no-template", "true"], cwd=uncovered.directory,
+                     program=uncovered.vmtest, prefix=self.with_mounts(("/var/tmp", "ro")))
         assert result.status == 69, str(result)
         assert len(result.errors) == 1 and "/var/tmp (TMPDIR): Read-only file system" in result.errors[0], str(result)
 
