@@ -30,7 +30,9 @@ double html_seconds(uint64_t nsec) {
 void html_time(struct buffer *out, uint64_t nsec) {
     uint64_t seconds = nsec / NSEC_PER_SEC + (nsec % NSEC_PER_SEC >= NSEC_PER_SEC / 2);
 
-    if (nsec < 60 * NSEC_PER_SEC - NSEC_PER_SEC / 20) /* else it would be "60.0 s" */
+    if (nsec < NSEC_PER_SEC)
+        buffer_printf(out, "%.2f s", html_seconds(nsec));
+    else if (nsec < 60 * NSEC_PER_SEC - NSEC_PER_SEC / 20) /* else it would be "60.0 s" */
         buffer_printf(out, "%.1f s", html_seconds(nsec));
     else if (seconds < 3600)
         buffer_printf(out, "%" PRIu64 " min %02" PRIu64 " s", seconds / 60, seconds % 60);

@@ -128,7 +128,8 @@ static void times_are_told_in_units_that_fit_them(void **state) {
         uint64_t nsec;
         const char *text;
     } cases[] = {
-        {0, "0.0 s"},
+        {0, "0.00 s"},
+        {SECOND / 25, "0.04 s"},
         {1449 * (SECOND / 1000), "1.4 s"},
         {59 * SECOND + 949 * (SECOND / 1000), "59.9 s"},
         {59 * SECOND + 951 * (SECOND / 1000), "1 min 00 s"},
