@@ -10,7 +10,16 @@
 #define NAME_SHOWN_MAX ((size_t)1000)
 #define TEXT_MAX ((size_t)4 << 10)
 
-enum element { ELEMENT_OTHER, ELEMENT_SUITES, ELEMENT_SUITE, ELEMENT_CASE, ELEMENT_BAD, ELEMENT_SKIPPED, ELEMENT_OUT };
+enum element {
+    ELEMENT_OTHER,
+    ELEMENT_SUITES,
+    ELEMENT_SUITE,
+    ELEMENT_CASE,
+    ELEMENT_BAD,
+    ELEMENT_BAD_SUITE, /* a failure or an error of a suite, in none of its test cases */
+    ELEMENT_SKIPPED,
+    ELEMENT_OUT,
+};
 
 struct result {
     char *name;
@@ -136,6 +145,21 @@ static const char *suite_name(const struct reader *reader) {
     return "";
 }
 
+/* What has failed of a suite itself. The name must not be NULL, the message is taken over. */
+static void add_suite_failure(struct reader *reader, const char *name, char *message) {
+    struct result *result = add_result(reader);
+
+    if (!result) {
+        free(message);
+        return;
+    }
+    *result = (struct result){
+        .name = str_empty(name) ? xstrdup("suite") : xasprintf("%.*s", shown(name), name),
+        .status = SUBRESULT_FAIL,
+        .message = message,
+    };
+}
+
 static void begin_suite(struct reader *reader, const char *const *attributes) {
     struct suite *suite = &reader->suites[reader->n_suites++];
     unsigned long failures = parse_count(attribute(attributes, "failures"));
@@ -149,24 +173,33 @@ static void begin_suite(struct reader *reader, const char *const *attributes) {
 
 static void end_suite(struct reader *reader) {
     struct suite *suite = &reader->suites[--reader->n_suites];
-    struct result *result;
 
-    if (suite->n_counted > 0 && suite->n_shown == 0 && (result = add_result(reader)) != NULL) {
-        *result = (struct result){
-            .name = xasprintf("%.*s", shown(suite->name), suite->name),
-            .status = SUBRESULT_FAIL,
-            .message = xasprintf("the suite counts %lu failures and errors, and none of its test cases shows one",
-                                 suite->n_counted),
-        };
-        if (str_empty(result->name)) {
-            free(result->name);
-            result->name = xstrdup("suite");
-        }
+    if (suite->n_counted > 0 && suite->n_shown == 0) {
+        add_suite_failure(reader, suite->name,
+                          xasprintf("the suite counts %lu failures and errors, and none of its test cases shows one",
+                                    suite->n_counted));
         suite->n_shown = 1;
     }
     if (reader->n_suites > 0)
         reader->suites[reader->n_suites - 1].n_shown += suite->n_shown;
     free(suite->name);
+}
+
+/* An attribute that googletest, CTest and others set, not always with an element that says the same. */
+static enum subresult_status status_of(const char *text) {
+    static const struct {
+        const char *text;
+        enum subresult_status status;
+    } words[] = {
+        {"notrun", SUBRESULT_SKIP}, {"disabled", SUBRESULT_SKIP}, {"fail", SUBRESULT_FAIL},
+        {"failed", SUBRESULT_FAIL}, {"error", SUBRESULT_FAIL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (str_equal(words[i].text, text))
+            return words[i].status;
+    }
+    return SUBRESULT_PASS;
 }
 
 static void begin_case(struct reader *reader, const char *const *attributes) {
@@ -183,6 +216,7 @@ static void begin_case(struct reader *reader, const char *const *attributes) {
     result->name = str_empty(class) ? xasprintf("%.*s", shown(name), name)
                                     : xasprintf("%.*s / %.*s", shown(class), class, shown(name), name);
     result->message = xstrdup("");
+    result->status = status_of(attribute(attributes, "status"));
     result->nsec = parse_seconds(attribute(attributes, "time"));
     reader->current = result;
 }
@@ -192,20 +226,50 @@ static void take_status(struct reader *reader, enum subresult_status status, con
     struct result *result = reader->current;
     const char *message = attribute(attributes, "message");
 
-    if (result->status == SUBRESULT_FAIL || result->status == status)
+    if (result->status == SUBRESULT_FAIL && status != SUBRESULT_FAIL)
+        return;
+    if (result->status == status && !str_empty(result->message))
         return;
     result->status = status;
     free(result->message);
     result->message = xstrdup(str_empty(message) ? attribute(attributes, "type") : message);
 }
 
+static bool is_suite(enum element element) {
+    return element == ELEMENT_SUITE || element == ELEMENT_SUITES;
+}
+
+/* What an element is where it stands. */
+static enum element element_in(const struct reader *reader, const char *name, enum element parent) {
+    enum element element = element_of(name);
+
+    if (element == ELEMENT_BAD && is_suite(parent))
+        return ELEMENT_BAD_SUITE;
+    /* What looks so elsewhere, such as a "failure" of a tool's own properties, is none. */
+    if ((element == ELEMENT_BAD || element == ELEMENT_SKIPPED || element == ELEMENT_OUT) &&
+        (parent != ELEMENT_CASE || !reader->current))
+        return ELEMENT_OTHER;
+    if (reader->current && (element == ELEMENT_CASE || is_suite(element)))
+        return ELEMENT_OTHER;
+    return element;
+}
+
+static void begin_bad_suite(struct reader *reader, const char *const *attributes) {
+    const char *message = attribute(attributes, "message");
+
+    add_suite_failure(reader, suite_name(reader),
+                      xstrdup(str_empty(message) ? attribute(attributes, "type") : message));
+    if (reader->code == 0)
+        reader->current = &reader->results[reader->n_results - 1];
+}
+
 static void begin_element(void *context, const char *name, const char **attributes) {
     struct reader *reader = context;
     const char *const *given = (const char *const *)attributes;
-    enum element element = element_of(name);
     enum element parent = reader->depth > 0 ? reader->open[reader->depth - 1] : ELEMENT_OTHER;
+    enum element element = element_in(reader, name, parent);
 
-    if (reader->depth == 0 && element != ELEMENT_SUITES && element != ELEMENT_SUITE) {
+    if (reader->depth == 0 && !is_suite(element)) {
         stop(reader, -EBADMSG, "it is no JUnit file: its root is neither testsuites nor testsuite");
         return;
     }
@@ -213,22 +277,23 @@ static void begin_element(void *context, const char *name, const char **attribut
         stop(reader, -EBADMSG, "its elements are nested too deep");
         return;
     }
-    /* What looks so elsewhere, such as a "failure" of a tool's own properties, is none. */
-    if ((element == ELEMENT_BAD || element == ELEMENT_SKIPPED || element == ELEMENT_OUT) &&
-        (parent != ELEMENT_CASE || !reader->current))
-        element = ELEMENT_OTHER;
-    if (reader->current && (element == ELEMENT_CASE || element == ELEMENT_SUITE || element == ELEMENT_SUITES))
-        element = ELEMENT_OTHER;
     reader->open[reader->depth++] = element;
     reader->text.size = 0;
-    if (element == ELEMENT_SUITE || element == ELEMENT_SUITES)
+    if (is_suite(element))
         begin_suite(reader, given);
     else if (element == ELEMENT_CASE)
         begin_case(reader, given);
     else if (element == ELEMENT_BAD)
         take_status(reader, SUBRESULT_FAIL, given);
+    else if (element == ELEMENT_BAD_SUITE)
+        begin_bad_suite(reader, given);
     else if (element == ELEMENT_SKIPPED)
         take_status(reader, SUBRESULT_SKIP, given);
+}
+
+static bool has_text(enum element element) {
+    return element == ELEMENT_BAD || element == ELEMENT_BAD_SUITE || element == ELEMENT_SKIPPED ||
+           element == ELEMENT_OUT;
 }
 
 /* The text of a failure, or of the test's output, is what else is said of it. */
@@ -266,14 +331,14 @@ static void end_element(void *context, const char *name) {
     if (reader->code != 0)
         return; /* expat ends an empty element even so */
     element = reader->open[--reader->depth];
-    if (element == ELEMENT_SUITE || element == ELEMENT_SUITES) {
+    if (is_suite(element))
         end_suite(reader);
-    } else if (element == ELEMENT_CASE) {
+    else if (has_text(element))
+        take_text(reader, element);
+    if (element == ELEMENT_CASE || element == ELEMENT_BAD_SUITE) {
         if (reader->n_suites > 0 && reader->current->status == SUBRESULT_FAIL)
             reader->suites[reader->n_suites - 1].n_shown++;
         reader->current = NULL;
-    } else if (element == ELEMENT_BAD || element == ELEMENT_SKIPPED || element == ELEMENT_OUT) {
-        take_text(reader, element);
     }
     reader->text.size = 0;
 }
@@ -283,7 +348,7 @@ static void on_text(void *context, const char *text, int size) {
     enum element element = reader->depth > 0 ? reader->open[reader->depth - 1] : ELEMENT_OTHER;
     size_t room = reader->text.size < TEXT_MAX ? TEXT_MAX - reader->text.size : 0;
 
-    if (element == ELEMENT_BAD || element == ELEMENT_SKIPPED || element == ELEMENT_OUT)
+    if (has_text(element))
         buffer_append(&reader->text, text, (size_t)size < room ? (size_t)size : room);
 }
 

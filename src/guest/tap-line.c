@@ -167,8 +167,11 @@ static bool parse_plan(struct tap_line *line, const char *at, const char *end) {
         at++;
     if (at < end && *at != '#')
         return false;
-    if (at < end)
+    if (at < end) {
         line->directive = directive_at(at + 1, end, &line->message);
+        if (line->directive == TAP_NO_DIRECTIVE)
+            line->message = trim(at + 1, end); /* TAP 14: of none, any comment is the reason */
+    }
     line->kind = TAP_PLAN;
     return true;
 }

@@ -6,6 +6,7 @@
 #include "guest/tap.h"
 
 #include "base/str.h"
+#include "guest/tap-document.h"
 #include "guest/tap-line.h"
 
 #define DEPTH_MAX 16u
@@ -13,9 +14,8 @@
 #define TEXT_MAX ((size_t)4 << 10) /* of what is said of a test */
 #define NAME_MAX_BYTES 2048
 #define HASH_INDENT 2u
-/* The highest number of a test that is looked for twice. */
-#define NUMBERS_MAX (1u << 20)
 #define NO_PLAN "no plan (1..N) came with the tests: some may be missing"
+#define NO_PARENT "subtests came without the line of their test: some tests may be missing"
 
 struct result {
     char *name;
@@ -25,23 +25,9 @@ struct result {
     uint64_t nsec;
 };
 
-/* A document of a level: a stream, and a test's output, may hold one behind the other. */
-struct document {
-    bool begun; /* by its version */
-    bool planned;
-    bool closed; /* the plan stood behind the tests */
-    uint32_t plan;
-    uint32_t seen;
-    uint32_t number;   /* of the last test */
-    uint32_t highest;  /* number of a test */
-    uint32_t doubled;  /* the first number that came twice; 0: none */
-    struct buffer had; /* a bit for each number that came */
-    char *skip_reason; /* of a plan of none; or NULL */
-};
-
 struct level {
     unsigned indent;
-    struct document document;
+    struct tap_document document;
     char *problem; /* of the documents before this one, or NULL */
     struct result **results;
     size_t n_results;
@@ -61,8 +47,11 @@ struct tap {
     unsigned last_indent;
     bool in_yaml;
     unsigned yaml_indent;
+    bool message_follows; /* "message: |": its first line is one of the next */
     struct buffer line;
-    bool found; /* anything of TAP */
+    bool found;   /* anything of TAP */
+    bool awaited; /* the line of a test that "# Subtest:" has named has not come yet */
+    unsigned awaited_indent;
     bool ended;
     char *failure;
 };
@@ -83,18 +72,12 @@ static void result_free(struct result *result) {
     free(result);
 }
 
-static void document_clear(struct document *document) {
-    buffer_deinit(&document->had);
-    free(document->skip_reason);
-    *document = (struct document){0};
-}
-
 static void level_clear(struct level *level) {
     for (size_t i = 0; i < level->n_results; i++)
         result_free(level->results[i]);
     free(level->results);
     free(level->problem);
-    document_clear(&level->document);
+    tap_document_clear(&level->document);
     *level = (struct level){.indent = level->indent};
 }
 
@@ -187,40 +170,9 @@ static void give_all(struct tap *tap, struct level *level) {
     level->results = NULL;
 }
 
-/* Notes a test's number; one without has the next one. */
-static void note_number(struct document *document, uint32_t number) {
-    uint32_t bit;
-
-    document->number = number > 0 ? number : document->number + 1;
-    if (document->number > document->highest)
-        document->highest = document->number;
-    if (document->number > NUMBERS_MAX)
-        return;
-    while (document->had.size <= document->number / 8)
-        buffer_append(&document->had, "", 1);
-    bit = 1u << document->number % 8;
-    if (document->had.data[document->number / 8] & bit && document->doubled == 0)
-        document->doubled = document->number;
-    document->had.data[document->number / 8] = (char)(document->had.data[document->number / 8] | bit);
-}
-
-/* What is wrong of a document as a whole, or NULL. Caller frees. */
-static char *document_problem(const struct document *document) {
-    if (document->begun && !document->planned && document->seen == 0)
-        return xstrdup("no test came behind \"TAP version\"");
-    if (document->planned && document->plan != document->seen)
-        return xasprintf("%u test%s planned, %u ran", document->plan, document->plan == 1 ? " was" : "s were",
-                         document->seen);
-    if (document->doubled > 0)
-        return xasprintf("test %u came twice", document->doubled);
-    if (document->planned && document->highest > document->plan)
-        return xasprintf("test %u is not in the plan, 1..%u", document->highest, document->plan);
-    return NULL;
-}
-
 /* What is wrong of a level as a whole, or NULL. Caller frees. */
 static char *level_problem(const struct level *level) {
-    return level->problem ? xstrdup(level->problem) : document_problem(&level->document);
+    return level->problem ? xstrdup(level->problem) : tap_document_problem(&level->document);
 }
 
 /* Whether anything of TAP stood there, whatever has become of it. */
@@ -248,11 +200,6 @@ static void adopt(struct level *from, struct level *to, const char *name, bool e
     level_clear(from);
 }
 
-/* Whether the document is a plan of none. */
-static bool document_skips_all(const struct document *document) {
-    return document->planned && document->plan == 0;
-}
-
 /* A plan of none. */
 static void add_skipped_all(struct tap *tap, struct level *level) {
     const char *reason = level->document.skip_reason;
@@ -262,15 +209,15 @@ static void add_skipped_all(struct tap *tap, struct level *level) {
 
 /* Ends a document of a level, whose results stay: what is wrong of it is wrong of the level. */
 static void next_document(struct tap *tap, struct level *level) {
-    char *problem = document_problem(&level->document);
+    char *problem = tap_document_problem(&level->document);
 
-    if (!problem && document_skips_all(&level->document))
+    if (!problem && tap_document_skips_all(&level->document))
         add_skipped_all(tap, level);
     if (level->problem)
         free(problem);
     else
         level->problem = problem;
-    document_clear(&level->document);
+    tap_document_clear(&level->document);
 }
 
 /*
@@ -281,7 +228,7 @@ static void end_orphans(struct tap *tap, unsigned indent) {
     while (tap->n_levels > 1 && tap->levels[tap->n_levels - 1].indent > indent) {
         struct level *level = &tap->levels[--tap->n_levels];
         struct level *above = &tap->levels[tap->n_levels - 1];
-        const struct document *document = &level->document;
+        const struct tap_document *document = &level->document;
         char *problem = level_problem(level);
 
         if (problem)
@@ -289,9 +236,11 @@ static void end_orphans(struct tap *tap, unsigned indent) {
         else if (document->seen > 0 && !document->planned && tap->n_levels == 1 && above->document.seen == 0 &&
                  !above->document.planned)
             set_failure(tap, xstrdup(NO_PLAN));
-        else if (document_skips_all(document))
+        else if (tap_document_skips_all(document))
             add_skipped_all(tap, level);
-        if (document->seen > 0 || document->planned)
+        if (tap->n_levels == 1 && tap->awaited)
+            set_failure(tap, xstrdup(NO_PARENT));
+        else if (tap->n_levels > 1 && (document->seen > 0 || document->planned))
             above->document.begun = false; /* these are what came behind it */
         adopt(level, above, NULL, false);
     }
@@ -315,11 +264,12 @@ static void end_document(struct tap *tap) {
         set_failure(tap, problem);
     else if (level->document.seen > 0 && !level->document.planned)
         set_failure(tap, xstrdup(NO_PLAN));
-    else if (document_skips_all(&level->document))
+    else if (tap_document_skips_all(&level->document))
         add_skipped_all(tap, level);
     give_all(tap, level);
     level_clear(level);
     tap->last = NULL;
+    tap->awaited = false;
     tap->in_yaml = false;
 }
 
@@ -349,6 +299,7 @@ static void on_plan(struct tap *tap, const struct tap_line *line) {
     level = enter_level(tap, line->indent);
     if (level->document.planned)
         begin_next_document(tap, level);
+    tap->last = NULL; /* what is said behind it is said of no test */
     level->document.closed = level->document.seen > 0;
     level->document.planned = true;
     level->document.plan = line->count;
@@ -388,6 +339,12 @@ static bool counts_itself(const struct level *below, enum subresult_status statu
     return status == SUBRESULT_FAIL && below->n_failed == 0;
 }
 
+/* A bare "ok" behind the whole document of a test program is `prove -v`'s word for it. */
+static bool is_of_prove(const struct tap *tap, const struct tap_line *line) {
+    return tap->n_levels == 1 && line->indent == 0 && line->text.size == 2 && line->ok &&
+           tap_document_is_complete(&tap->levels[0].document) && tap->levels[0].document.numbered;
+}
+
 static void on_test(struct tap *tap, const struct tap_line *line) {
     enum subresult_status status = own_status(line);
     struct level below;
@@ -397,12 +354,13 @@ static void on_test(struct tap *tap, const struct tap_line *line) {
     char *name = to_string(line->name);
     char *message = to_string(line->message);
 
-    if (level->document.closed)
+    if (level->document.closed ||
+        (tap->n_levels == 1 && line->count == 1 && tap_document_is_complete(&level->document)))
         begin_next_document(tap, level);
     if (tap->n_levels == 1)
         give_all(tap, level);
     level->document.seen++;
-    note_number(&level->document, line->count);
+    tap_document_note(&level->document, line->count);
     if (name[0] == '\0') {
         free(name);
         name = xasprintf("test %u", level->document.number);
@@ -412,13 +370,14 @@ static void on_test(struct tap *tap, const struct tap_line *line) {
         free(message);
         message = xasprintf("its subtests: %s", problem);
     }
-    if (document_skips_all(&below.document) && !problem && below.n_results > 0) {
+    if (tap_document_skips_all(&below.document) && !problem && below.n_results > 0) {
         add_skipped_all(tap, &below); /* beside what the documents before it told */
-    } else if (document_skips_all(&below.document) && !problem && status == SUBRESULT_PASS) {
+    } else if (tap_document_skips_all(&below.document) && !problem && status == SUBRESULT_PASS) {
         status = SUBRESULT_SKIP;
         free(message);
         message = xstrdup(below.document.skip_reason ? below.document.skip_reason : "");
     }
+    tap->awaited = tap->awaited && line->indent > tap->awaited_indent;
     tap->last = NULL;
     bool itself = !parent || counts_itself(&below, status, problem);
     adopt(&below, level, name, line->directive == TAP_TODO);
@@ -436,6 +395,10 @@ static void on_test(struct tap *tap, const struct tap_line *line) {
     free(problem);
 }
 
+static bool begins_with(struct tap_text text, const char *prefix) {
+    return text.size >= strlen(prefix) && memcmp(text.start, prefix, strlen(prefix)) == 0;
+}
+
 static void on_comment(struct tap *tap, const struct tap_line *line) {
     struct tap_text text = line->text;
 
@@ -443,9 +406,13 @@ static void on_comment(struct tap *tap, const struct tap_line *line) {
         text.start++;
         text.size--;
     }
-    if (text.size >= 8 && memcmp(text.start, "Subtest:", 8) == 0)
-        return; /* its line will tell the name */
-    if (text.size >= 10 && memcmp(text.start, "selftests:", 10) == 0)
+    if (begins_with(text, "Subtest:")) { /* its line will tell the name */
+        if (!tap->awaited || line->indent < tap->awaited_indent)
+            tap->awaited_indent = line->indent;
+        tap->awaited = true;
+        return;
+    }
+    if (begins_with(text, "selftests:") || begins_with(text, " RUN  ")) /* kselftest_harness.h's */
         tap->kernel = true;
     if (tap->kernel)
         add_said(&tap->said, text);
@@ -463,7 +430,8 @@ static void on_line(struct tap *tap, const struct tap_line *line) {
         on_plan(tap, line);
         break;
     case TAP_TEST:
-        on_test(tap, line);
+        if (!is_of_prove(tap, line))
+            on_test(tap, line);
         break;
     case TAP_BAIL: {
         _cleanup_free_ char *reason = to_string(line->message);
@@ -475,6 +443,7 @@ static void on_line(struct tap *tap, const struct tap_line *line) {
     case TAP_YAML:
         tap->in_yaml = tap->last && line->indent > tap->last_indent;
         tap->yaml_indent = line->indent;
+        tap->message_follows = false;
         break;
     case TAP_COMMENT:
         on_comment(tap, line);
@@ -483,6 +452,15 @@ static void on_line(struct tap *tap, const struct tap_line *line) {
     case TAP_YAML_END:
         break;
     }
+}
+
+static void set_message(struct result *result, const char *text) {
+    size_t length = strlen(text);
+
+    while (length > 0 && strchr(" \"'", text[length - 1]))
+        length--;
+    free(result->message);
+    result->message = xstrndup(text, length);
 }
 
 /* "duration_ms: 12.5" and "message: 'why'", as TAP 14 shows them. */
@@ -498,16 +476,15 @@ static void take_yaml(struct tap *tap, const struct tap_line *line) {
 
         if (msec > 0 && msec < 1e12)
             last->nsec = (uint64_t)(msec * 1e6);
-    } else if (strncmp(text, message, strlen(message)) == 0 && (!last->message || last->message[0] == '\0')) {
-        char *start = text + strlen(message);
-        size_t length;
-
-        start += strspn(start, " \"'");
-        length = strlen(start);
-        while (length > 0 && strchr(" \"'", start[length - 1]))
-            length--;
+    } else if (tap->message_follows && text[0] != '\0') {
+        tap->message_follows = false;
         free(last->message);
-        last->message = xstrndup(start, length);
+        last->message = xstrdup(text);
+    } else if (strncmp(text, message, strlen(message)) == 0 && (!last->message || last->message[0] == '\0')) {
+        const char *start = text + strlen(message) + strspn(text + strlen(message), " \"'");
+
+        tap->message_follows = (start[0] == '|' || start[0] == '>') && strspn(start, "|>+-123456789") == strlen(start);
+        set_message(last, tap->message_follows ? "" : start);
     }
 }
 

@@ -94,6 +94,7 @@ static void begin(struct report_entry *entry, struct tail *tail, const struct ev
         free(entry->subresults[i].output);
     }
     entry->n_subresults = 0;
+    entry->subresults_size = 0;
     set_text(&entry->artifacts, xstrdup(event->text ? event->text : ""));
 }
 
@@ -110,14 +111,25 @@ static void add_attempt(struct report_entry *entry, const struct event *event) {
     };
 }
 
+/* What a sub-result says, while there is room for it. */
+static char *take_text(struct report_entry *entry, const struct run_subresult *subresult, const char *text) {
+    size_t max = subresult->status == SUBRESULT_FAIL ? REPORT_FAILURES_MAX : REPORT_SUBRESULTS_MAX;
+    size_t size = text ? strlen(text) : 0;
+
+    if (size == 0 || entry->subresults_size + size > max)
+        return xstrdup("");
+    entry->subresults_size += size;
+    return xstrdup(text);
+}
+
 static void add_subresult(struct report_entry *entry, const struct run_subresult *subresult) {
     if ((entry->n_subresults & (entry->n_subresults + 1)) == 0) /* room for 2^n - 1 of them is used up */
         entry->subresults = xreallocarray(entry->subresults, 2 * entry->n_subresults + 1, sizeof(*entry->subresults));
     entry->subresults[entry->n_subresults++] = (struct report_subresult){
         .name = xstrdup(subresult->name),
         .status = subresult->status,
-        .message = xstrdup(subresult->message ? subresult->message : ""),
-        .output = xstrdup(subresult->output ? subresult->output : ""),
+        .message = take_text(entry, subresult, subresult->message),
+        .output = take_text(entry, subresult, subresult->output),
         .nsec = subresult->nsec,
     };
 }

@@ -107,8 +107,7 @@ static void add_link(struct buffer *out, const struct report *report, size_t ind
     html_line(out, entry->name);
     buffer_append_string(out, "\">");
     html_verdict(out, entry->result.verdict);
-    if (html_duration(entry) > 0)
-        buffer_printf(out, " <small>%.1f s</small>", html_seconds(html_duration(entry)));
+    html_small_duration(out, html_duration(entry));
     buffer_append_string(out, "</a>");
 }
 

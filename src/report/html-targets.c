@@ -49,8 +49,9 @@ static void add_stages(struct buffer *out, const struct report_entry *entry) {
             continue;
         if (separator[0] == '\0')
             add_term(out, "Stages");
-        buffer_printf(out, "%s<span class=\"stage k-%s\">%s %.1f s</span>", separator, stage_name(stage),
-                      stage_name(stage), html_seconds(result->nsec[stage]));
+        buffer_printf(out, "%s<span class=\"stage k-%s\">%s ", separator, stage_name(stage), stage_name(stage));
+        html_time(out, result->nsec[stage]);
+        buffer_append_string(out, "</span>");
         separator = ", ";
     }
     if (separator[0] == '\0')
@@ -79,9 +80,12 @@ static void add_facts(struct buffer *out, const struct report_entry *entry) {
     }
     if (html_duration(entry) > 0) {
         add_term(out, "Ran");
-        buffer_printf(out, "%.1f s, from %.1f s to %.1f s, on slot %u%s</dd></div>\n",
-                      html_seconds(html_duration(entry)), html_seconds(entry->start_nsec),
-                      html_seconds(entry->end_nsec), entry->slot, shard);
+        html_time(out, html_duration(entry));
+        buffer_append_string(out, ", from ");
+        html_time(out, entry->start_nsec);
+        buffer_append_string(out, " to ");
+        html_time(out, entry->end_nsec);
+        buffer_printf(out, ", on slot %u%s</dd></div>\n", entry->slot, shard);
     }
     add_stages(out, entry);
     if (entry->from_template)
@@ -110,7 +114,9 @@ static void add_attempts(struct buffer *out, const struct report_entry *entry) {
         html_verdict(out, attempt->verdict);
         buffer_append_string(out, " <bdi>");
         html_line(out, attempt->reason);
-        buffer_printf(out, "</bdi> <small>%.1f s</small></li>\n", html_seconds(nsec));
+        buffer_append_string(out, "</bdi>");
+        html_small_duration(out, nsec);
+        buffer_append_string(out, "</li>\n");
     }
     buffer_append_string(out, "</ol>\n");
 }
@@ -212,8 +218,7 @@ static void add_target(struct buffer *out, const struct report *report, size_t i
     buffer_append_string(out, " <h3><bdi>");
     html_line(out, entry->name);
     buffer_append_string(out, "</bdi></h3>");
-    if (html_duration(entry) > 0)
-        buffer_printf(out, " <small>%.1f s</small>", html_seconds(html_duration(entry)));
+    html_small_duration(out, html_duration(entry));
     if (reason[0]) {
         buffer_append_string(out, " <span class=\"reason\"><bdi>");
         html_line(out, reason);

@@ -87,8 +87,11 @@ static void add_bar(struct buffer *out, const struct report *report, size_t inde
     buffer_printf(out, "<a href=\"#t%zu\" tabindex=\"-1\"><svg x=\"%.3f%%\" width=\"%.3f%%\" height=\"%d\"><title>",
                   index, percent(entry->start_nsec, whole), width, LANE_HEIGHT);
     html_line(out, entry->name);
-    buffer_printf(out, ": %s, %.1f s from %.1f s</title><rect class=\"s-other\" width=\"100%%\" height=\"%d\"/>",
-                  verdict, html_seconds(html_duration(entry)), html_seconds(entry->start_nsec), LANE_HEIGHT);
+    buffer_printf(out, ": %s, ", verdict);
+    html_time(out, html_duration(entry));
+    buffer_append_string(out, " from ");
+    html_time(out, entry->start_nsec);
+    buffer_printf(out, "</title><rect class=\"s-other\" width=\"100%%\" height=\"%d\"/>", LANE_HEIGHT);
     html_stages(out, entry, LANE_HEIGHT);
     buffer_printf(out,
                   "<rect class=\"e-%s\" y=\"%d\" width=\"100%%\" height=\"4\"/>"
@@ -122,15 +125,34 @@ static void add_lane(struct buffer *out, const struct report *report, unsigned s
     buffer_append_string(out, "</svg></div>\n");
 }
 
-/* 1, 2 or 5 times a power of ten of seconds, so that there are few of them. */
+/* Of a few milliseconds up to half a day and what is twice, four times ... as long. */
 static uint64_t tick_length(uint64_t whole) {
-    static const unsigned steps[] = {1, 2, 5};
+    static const unsigned msec[] = {1,      2,      5,       10,      20,      50,       100,      200,     500,
+                                    1000,   2000,   5000,    10000,   15000,   30000,    60000,    120000,  300000,
+                                    600000, 900000, 1800000, 3600000, 7200000, 14400000, 21600000, 43200000};
+    uint64_t tick = 0;
 
-    for (uint64_t power = NSEC_PER_SEC / 1000; power < UINT64_MAX / 100; power *= 10)
-        for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
-            if (whole / (steps[i] * power) < TICKS_MAX)
-                return steps[i] * power;
-    return whole;
+    for (size_t i = 0; i < ARRAY_SIZE(msec); i++) {
+        tick = msec[i] * (NSEC_PER_SEC / 1000);
+        if (whole / tick < TICKS_MAX)
+            return tick;
+    }
+    while (whole / tick >= TICKS_MAX)
+        tick *= 2;
+    return tick;
+}
+
+static void add_tick_label(struct buffer *out, uint64_t at, uint64_t tick) {
+    uint64_t seconds = at / NSEC_PER_SEC;
+
+    if (tick < NSEC_PER_SEC)
+        buffer_printf(out, "%.3f s", html_seconds(at));
+    else if (tick < 60 * NSEC_PER_SEC)
+        buffer_printf(out, "%" PRIu64 " s", seconds);
+    else if (tick < 3600 * NSEC_PER_SEC)
+        buffer_printf(out, "%" PRIu64 " min", seconds / 60);
+    else
+        buffer_printf(out, "%" PRIu64 " h", seconds / 3600);
 }
 
 static void add_axis(struct buffer *out, uint64_t whole) {
@@ -141,9 +163,11 @@ static void add_axis(struct buffer *out, uint64_t whole) {
         double x = percent(at, whole);
 
         buffer_printf(out, "<rect x=\"%.3f%%\" width=\"1\" height=\"6\"/>", x);
-        if (x <= 96)
-            buffer_printf(out, "<text x=\"%.3f%%\" y=\"18\">%.*f s</text>\n", x, tick < NSEC_PER_SEC ? 3 : 0,
-                          html_seconds(at));
+        if (x > 96)
+            continue;
+        buffer_printf(out, "<text x=\"%.3f%%\" y=\"18\">", x);
+        add_tick_label(out, at, tick);
+        buffer_append_string(out, "</text>\n");
     }
     buffer_append_string(out, "</svg></div>\n");
 }

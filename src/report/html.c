@@ -9,6 +9,8 @@
 #include "report/html.h"
 #include "report/html/html-assets.h"
 
+#define NSEC_PER_SEC 1000000000ULL
+
 static const char *const marks[VERDICT_COUNT] = {
     [VERDICT_PASS] = "✓",  [VERDICT_FAIL] = "✗",    [VERDICT_SIGNAL] = "✗", [VERDICT_TIMEOUT] = "◔",
     [VERDICT_PANIC] = "‼", [VERDICT_LOST] = "?",    [VERDICT_ERROR] = "!",  [VERDICT_CANCELLED] = "■",
@@ -25,8 +27,29 @@ double html_seconds(uint64_t nsec) {
     return (double)msec / 1000;
 }
 
+void html_time(struct buffer *out, uint64_t nsec) {
+    uint64_t seconds = nsec / NSEC_PER_SEC + (nsec % NSEC_PER_SEC >= NSEC_PER_SEC / 2);
+
+    if (nsec < NSEC_PER_SEC)
+        buffer_printf(out, "%.2f s", html_seconds(nsec));
+    else if (nsec < 60 * NSEC_PER_SEC - NSEC_PER_SEC / 20) /* else it would be "60.0 s" */
+        buffer_printf(out, "%.1f s", html_seconds(nsec));
+    else if (seconds < 3600)
+        buffer_printf(out, "%" PRIu64 " min %02" PRIu64 " s", seconds / 60, seconds % 60);
+    else
+        buffer_printf(out, "%" PRIu64 " h %02" PRIu64 " min", seconds / 3600, seconds % 3600 / 60);
+}
+
 uint64_t html_duration(const struct report_entry *entry) {
     return entry->end_nsec > entry->start_nsec ? entry->end_nsec - entry->start_nsec : 0;
+}
+
+void html_small_duration(struct buffer *out, uint64_t nsec) {
+    if (nsec == 0)
+        return;
+    buffer_append_string(out, " <small>");
+    html_time(out, nsec);
+    buffer_append_string(out, "</small>");
 }
 
 /*
@@ -137,16 +160,17 @@ static void add_fact(struct buffer *out, const char *name, const char *text) {
 
 static void add_facts(struct buffer *out, const struct report *report) {
     char time[REPORT_TIME_SIZE];
-    _cleanup_free_ char *seconds = xasprintf("%.1f s", html_seconds(report->summary.nsec));
+    _cleanup_buffer_ struct buffer took = {0};
     _cleanup_free_ char *slots = xasprintf("%u", report->n_slots);
     _cleanup_free_ char *shard = xasprintf("%u of %u", report->shard_index, report->shard_count);
     _cleanup_free_ char *seed = xasprintf("%" PRIu64, report->seed);
 
     report_time(time, report->started_at);
+    html_time(&took, report->summary.nsec);
     buffer_append_string(out, "<dl class=\"facts\">\n");
     if (report->started_at > 0)
         add_fact(out, "Started", time);
-    add_fact(out, "Took", seconds);
+    add_fact(out, "Took", took.data);
     if (report->n_slots > 0)
         add_fact(out, "Slots", slots);
     if (report->shard_count > 0)

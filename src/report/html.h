@@ -17,8 +17,13 @@ void html_verdict(struct buffer *out, enum verdict verdict);
 /* The mark alone: a character that tells the verdicts apart where there are no colours. */
 const char *html_mark(enum verdict verdict);
 double html_seconds(uint64_t nsec);
+/* "0.32 s", "3.2 s", "12 min 05 s", "2 h 07 min". */
+void html_time(struct buffer *out, uint64_t nsec);
 /* From the start of the last attempt to its end; 0 for what never started or never ended. */
 uint64_t html_duration(const struct report_entry *entry);
+
+/* The same behind something else; nothing where it is 0. */
+void html_small_duration(struct buffer *out, uint64_t nsec);
 
 /*
  * Where a stage of the last attempt was, in nanoseconds since the run's start: to the beginning of the next one that

@@ -187,8 +187,13 @@ static const char **sorted_names(const struct join_input *inputs, size_t count, 
     return names;
 }
 
+/* As globs of a matrix expand: 6.6 in front of 6.12. */
 static int compare_entries(const void *a, const void *b) {
-    return strcmp(((const struct report_entry *)a)->name, ((const struct report_entry *)b)->name);
+    const char *left = ((const struct report_entry *)a)->name;
+    const char *right = ((const struct report_entry *)b)->name;
+    int order = strverscmp(left, right);
+
+    return order != 0 ? order : strcmp(left, right);
 }
 
 static void shift(uint64_t *nsec, uint64_t by) {

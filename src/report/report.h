@@ -13,6 +13,13 @@
 /* The tails that are kept of each job, in bytes. */
 #define REPORT_TAIL_MAX (16U << 10)
 
+/*
+ * Of what a job's sub-results say, messages and outputs together, in bytes: what is behind that is left out, so that
+ * memory does not grow with what they write. A failure is told of more.
+ */
+#define REPORT_SUBRESULTS_MAX (1U << 20)
+#define REPORT_FAILURES_MAX (4U << 20)
+
 /* The place of a job in the matrix. */
 struct report_axis {
     char *name;  /* "kernel", "test" ... */
@@ -52,11 +59,12 @@ struct report_entry {
     struct run_result result; /* of the last attempt, its console and output tails replaced by the two below */
     struct report_subresult *subresults;
     size_t n_subresults;
-    char *console;   /* its last REPORT_TAIL_MAX bytes, whatever the verdict, from the beginning of a line */
-    char *output;    /* the same of standard output and error as they came */
-    char *again;     /* a command line that runs it again */
-    char *artifacts; /* the directory of its evidence, or "" */
-    bool finished;   /* false: the run ended without a verdict for it, which is no pass */
+    size_t subresults_size; /* of what they say */
+    char *console;          /* its last REPORT_TAIL_MAX bytes, whatever the verdict, from the beginning of a line */
+    char *output;           /* the same of standard output and error as they came */
+    char *again;            /* a command line that runs it again */
+    char *artifacts;        /* the directory of its evidence, or "" */
+    bool finished;          /* false: the run ended without a verdict for it, which is no pass */
 };
 
 struct report {

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "run/guest-exec.h"
+#include "run/results.h"
 
 #define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
 #define EXIT_NOT_FOUND 127
@@ -110,6 +111,8 @@ bool guest_fallback_tasks(struct machine *machine, deadline_t deadline) {
 
 static void end_by_status(struct machine *machine, const struct qga_exec_status *status) {
     emit(machine, OUTPUT_STDOUT, &status->out, status->out_truncated);
+    if (status->out_truncated && machine->results)
+        results_cut_off(machine->results);
     emit(machine, OUTPUT_STDERR, &status->err, status->err_truncated);
     if (!guest_fallback_sync(machine, deadline_in(SYNC_TIMEOUT)))
         machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back");

@@ -112,6 +112,11 @@ void results_take_output(struct results *results, const void *data, size_t size)
         tap_feed(results->tap, data, size);
 }
 
+void results_cut_off(struct results *results) {
+    if (results->tap && !results->failure)
+        results->failure = xstrdup("the guest agent cut the command's output off: some tests may be missing");
+}
+
 static void read_file(struct results *results, const char *name, const void *data, size_t size) {
     _cleanup_error_ struct error *error = NULL;
 
@@ -200,7 +205,7 @@ void results_end(struct results *results) {
 
     if (results->tap) {
         tap_end(results->tap);
-        if (tap_failure(results->tap))
+        if (tap_failure(results->tap) && !results->failure)
             results->failure = xstrdup(tap_failure(results->tap));
     } else if (can_be_asked(machine)) {
         deadline_t deadline = deadline_earlier(deadline_in(machine_lost_after(machine)), machine->run_deadline);

@@ -97,6 +97,47 @@ def test_a_verdict_leads_to_its_target_and_opens_it(make, browser, scripts):
     check_peace(browser, path)
 
 
+def test_a_link_from_elsewhere_shows_its_target_below_the_bar(make, browser):
+    path = make(run.twelve())
+    for number in range(12):
+        browser.open(path, fragment=f"#t{number}")
+        until(browser, f"return document.getElementById('t{number}').closest('details').open", True)
+        until(browser, "return document.readyState", "complete")
+        visible = (f"const summary = document.getElementById('t{number}').closest('details').querySelector('summary');"
+                   "const box = summary.getBoundingClientRect();"
+                   "return summary.contains(document.elementFromPoint(box.x + 5, box.y + 5))")
+        until(browser, visible, True)
+
+
+def test_what_a_run_said_last_is_seen_first(make, browser):
+    browser.open(make(run.report([run.target("one", "fail", output="line\n" * 500, console="row\n" * 500)])))
+    ends = ("return [...document.querySelectorAll('details.tail[open] pre')].map(one => "
+            "one.scrollHeight > one.clientHeight && one.scrollHeight - one.clientHeight - one.scrollTop < 2)")
+    until(browser, ends, [True])
+    (console,) = [one for one in browser.driver.find_elements("css selector", "details.tail > summary") if one.text == "Console"]
+    console.click()
+    until(browser, ends, [True, True])
+    browser.run("document.querySelector('details.tail[open] pre').scrollTop = 0")
+    output = browser.driver.find_element("css selector", "details.tail > summary")
+    output.click()
+    output.click()
+    until(browser, ends, [False, True])
+
+
+def test_a_list_fits_into_a_narrow_window(make, browser):
+    targets = [run.target(f"test-{i} in debian12 on vmlinuz-6.12.30-amd64", "timeout" if i == 1 else "pass") for i in range(4)]
+    browser.open(make(run.report(targets)), width=390)
+    assert browser.run("return [...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= one.clientWidth)")
+
+
+def test_kernels_stand_in_the_order_of_their_versions(make, browser):
+    kernels = ["vmlinuz-5.10.1", "vmlinuz-6.1.0", "vmlinuz-6.6.0", "vmlinuz-6.12.0"]
+    targets = [run.target(f"{test} on {kernel}", axes=[("kernel", kernel), ("test", test)])
+               for kernel in kernels[::-1] for test in ("b", "a")]
+    browser.open(make(run.report(targets)))
+    assert browser.run("return [...document.querySelectorAll('.matrix tbody th')].map(one => one.textContent)") == kernels
+
+
 def test_the_timeline_shows_each_target_on_its_slot_with_its_stages(twelve, browser):
     lanes = browser.run("""return [...document.querySelectorAll('.lane:not(.axis)')].map(lane => ({
         name: lane.querySelector('span').textContent,

@@ -304,6 +304,13 @@ def test_output_that_was_cut_off_is_told(bench):
     assert "cut the command's standard error off" in result.notices[2]
 
 
+def test_test_results_that_were_cut_off_are_no_pass(bench):
+    """What is behind the end of the first document may say of a failure."""
+    outcome = {"exitcode": 0, "out-data": data(b"1..1\nok 1 - a\n"), "out-truncated": True}
+    bench.plan(**fallback(command=outcome))
+    bench.run_image("image", "--results", "tap").expect(1, "fail", "cut the command's output off")
+
+
 def test_a_program_that_is_not_there_is_127_with_the_guest_agents_words(bench):
     bench.plan(**fallback(command={"error": "Failed to execute child process \"prog\""}))
     result = bench.run_image("image", command=("prog",))

@@ -68,6 +68,12 @@ def test_all_shards_that_passed_are_one_run_that_passed(merge):
     assert (merged["summary"]["targets"], merged["summary"]["status"]) == (3, 0)
 
 
+def test_targets_stand_in_the_order_of_the_versions_in_their_names(merge):
+    names = ["on 5.10", "on 6.1", "on 6.6", "on 6.12", "on 6.012"]
+    _, _, _, merged = merge({"1.json": report(1, 2, *map(entry, names[::-2])), "2.json": report(2, 2, *map(entry, names[1::2]))})
+    assert [each["name"] for each in merged["targets"]] == ["on 5.10", "on 6.012", "on 6.1", "on 6.6", "on 6.12"]
+
+
 def test_times_count_from_the_first_start_and_slots_are_a_shards_own(merge):
     _, _, _, merged = merge(good())
     a, b, _ = merged["targets"]

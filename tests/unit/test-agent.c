@@ -865,6 +865,16 @@ static void test_files_of_the_command_are_given_and_older_ones_are_not(void **st
     host_fetch(&host, 0, 1000, directory, "*.many");
     (void)snprintf(expected, sizeof(expected), "!%s/*.many: more than 1024 files match", directory);
     assert_string_equal(host_fetched(&host), expected);
+    /* Nor can they be told from new ones when some of them are gone later. */
+    host_fetch(&host, WIRE_FETCH_NOTE, 0, directory, "*.many");
+    (void)snprintf(expected, sizeof(expected), "!%s/*.many: more than 1024 files matched before the command started",
+                   directory);
+    for (unsigned i = 0; i < 2; i++) {
+        host_fetch(&host, 0, 1000, directory, "*.many");
+        assert_string_equal(host_fetched(&host), expected);
+        (void)snprintf(script, sizeof(script), "rm -f %s/2*.many", directory);
+        assert_int_equal(system(script), 0); /* NOLINT(cert-env33-c): a directory of ours */
+    }
     /* A malformed one gets its end as well. */
     host_send_raw(&host, WIRE_FETCH, "\0\0\0\0", 4);
     assert_string_equal(host_fetched(&host), "");

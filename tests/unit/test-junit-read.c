@@ -67,7 +67,7 @@ static void files(void **state) {
          "<failure message=\"second\"></failure></testcase><testcase name=\"Off\" status=\"notrun\" "
          "classname=\"Math\"/>"
          "</testsuite></testsuites>",
-         "fail Math / Adds (a.cc:3\nExpected) {a.cc:3/Expected <1>/}\npass Math / Off\n"},
+         "fail Math / Adds (a.cc:3\nExpected) {a.cc:3/Expected <1>/}\nskip Math / Off\n"},
         /* As Go's and Rust's tools do: a suite as the root, no class, nested suites, an error. */
         {"<testsuite name=\"pkg\"><testcase name=\"TestA\" time=\"1.5\"/><testsuite name=\"\"><testcase name=\"TestB\">"
          "<error type=\"panic\">runtime error\nmore</error><system-out>said</system-out></testcase></testsuite>"
@@ -90,6 +90,18 @@ static void files(void **state) {
          "failures=\"1\"/></testcase>"
          "</testsuite>",
          "pass a\n"},
+        /* As CTest does with what is disabled and what it could not run. */
+        {"<testsuite name=\"c\" disabled=\"1\"><testcase name=\"a\" status=\"disabled\"/><testcase name=\"b\" "
+         "status=\"notrun\"><skipped message=\"SKIP_RETURN_CODE=77\"/></testcase><testcase name=\"d\" "
+         "status=\"notrun\"><failure message=\"f\"/></testcase><testcase name=\"e\" status=\"run\"/></testsuite>",
+         "skip c / a\nskip c / b (SKIP_RETURN_CODE=77)\nfail c / d (f)\npass c / e\n"},
+        /* Of a suite, and in none of its test cases, as Jenkins reads it as well. */
+        {"<testsuites><testsuite name=\"s\"><error message=\"no setup\">trace</error><testcase name=\"a\"/></testsuite>"
+         "</testsuites>",
+         "fail s (no setup) {trace/}\npass s / a\n"},
+        {"<testsuites><failure type=\"t\"/><testsuite failures=\"1\"><failure>why\nstory</failure></testsuite>"
+         "</testsuites>",
+         "fail suite (t)\nfail suite (why) {why/story/}\n"},
         /* What only the counts tell. */
         {"<testsuites><testsuite name=\"s\" errors=\"2\" failures=\"1\"><testcase "
          "name=\"a\"/></testsuite></testsuites>",

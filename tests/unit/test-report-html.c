@@ -123,6 +123,53 @@ static void text_stays_text(void **state) {
     }
 }
 
+static void times_are_told_in_units_that_fit_them(void **state) {
+    static const struct {
+        uint64_t nsec;
+        const char *text;
+    } cases[] = {
+        {0, "0.00 s"},
+        {SECOND / 25, "0.04 s"},
+        {1449 * (SECOND / 1000), "1.4 s"},
+        {59 * SECOND + 949 * (SECOND / 1000), "59.9 s"},
+        {59 * SECOND + 951 * (SECOND / 1000), "1 min 00 s"},
+        {3599 * SECOND, "59 min 59 s"},
+        {3599 * SECOND + SECOND / 2, "1 h 00 min"},
+        {26 * 3600 * SECOND + 119 * SECOND, "26 h 01 min"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_buffer_ struct buffer text = {0};
+
+        html_time(&text, cases[i].nsec);
+        assert_string_equal(text.data, cases[i].text);
+    }
+}
+
+static void the_axis_of_times_has_few_and_round_ticks(void **state) {
+    static const struct {
+        uint64_t nsec;
+        const char *last, *none;
+    } cases[] = {
+        {SECOND / 100, ">0.008 s<", ">0.001 s<"}, {20 * SECOND, ">15 s<", ">1 s<"},
+        {200 * SECOND, ">180 s<", ">200 s<"},     {240 * SECOND, ">3 min<", " s</text>"},
+        {7500 * SECOND, ">120 min<", ">15 min<"}, {30 * 3600 * SECOND, ">24 h<", " min</text>"},
+        {INT64_MAX, " h</text>", " min</text>"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_report_ struct report *report = make_report(1);
+        _cleanup_free_ char *text = NULL;
+
+        report->entries[0].end_nsec = cases[i].nsec;
+        report->entries[0].start_nsec = 1;
+        text = written(report);
+        assert_has(text, cases[i].last);
+        assert_has_not(text, cases[i].none);
+        assert_in_range(count(strstr(text, "lane axis"), "</text>"), 2, 9);
+    }
+}
+
 static void nothing_ran_is_said(void **state) {
     _cleanup_report_ struct report *report = make_report(0);
     _cleanup_free_ char *text = written(report);
@@ -366,6 +413,8 @@ static void a_large_report_leaves_out_what_passed_said_and_nothing_else(void **s
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_stays_text),
+        cmocka_unit_test(times_are_told_in_units_that_fit_them),
+        cmocka_unit_test(the_axis_of_times_has_few_and_round_ticks),
         cmocka_unit_test(nothing_ran_is_said),
         cmocka_unit_test(a_verdict_is_told_by_a_mark_and_a_word),
         cmocka_unit_test(a_target_without_a_verdict_has_not_passed),

@@ -80,6 +80,7 @@ static void streams(void **state) {
         {"1..2\nok 1 - quick # time=1.5ms\nnot ok 2 - slow # time=1500ms\n", "pass quick 1ms\nfail slow 1500ms\n"},
         {"1..0 # SKIP not on this machine\n", "skip all tests (not on this machine)\n"},
         {"1..0\n", "skip all tests\n"},
+        {"1..0 # WWW::Mechanize not installed\n", "skip all tests (WWW::Mechanize not installed)\n"},
         {"  1..0 # SKIP of another's\n", "skip all tests (of another's)\n"},
         /* What is wrong of the whole. */
         {"1..3\nok 1\nok 2\n", "pass test 1\npass test 2\n=> 3 tests were planned, 2 ran\n"},
@@ -119,6 +120,35 @@ static void streams(void **state) {
         {"1..1\n    1..0 # SKIP none here\nok 1 - p\n", "skip p (none here)\n"},
         {"1..1\n    1..1\n        1..1\n        not ok 1 - c\n    not ok 1 - b\nnot ok 1 - a\n", "fail a / b / c\n"},
         {"1..1\n    1..2\n    ok 1 - a\n", "pass a\n=> 2 tests were planned, 1 ran\n"},
+        {"1..2\nnot ok 1 a\n  ---\n  message: |\n\n    'first'\n    second\n  ...\nok 2 b\n  ---\n  message: >-\n  "
+         "...\n",
+         "fail a ('first') {message: |//'first'/second/}\npass b {message: >-/}\n"},
+        {"ok 1 a\n# of a\n1..1\n# of the whole\n", "pass a {of a/}\n"},
+        /* As prove -v shows them. */
+        {"a.t ..\n1..1\nok 1 - a\nok\nb.t ..\nok 1 - b\n1..1\nok\nc.t ..\n1..0 # SKIP no\nskipped: no\nAll tests "
+         "successful.\n",
+         "pass a\npass b\nskip all tests (no)\n"},
+        {"1..1\nok\nok\n", "pass test 1\npass test 2\n=> 1 test was planned, 2 ran\n"},
+        {"1..1\nok 1\nnot ok\n", "pass test 1\nfail test 2\n=> 1 test was planned, 2 ran\n"},
+        {"1..1\nok 1 a\nok 1 b\n", "pass a\npass b\n=> no plan (1..N) came with the tests: some may be missing\n"},
+        {"1..1\n    1..1\n    ok 1 a\n    ok 1 b\nok 1 p\n",
+         "pass p / a\npass p / b\nfail p (its subtests: 1 test was planned, 2 ran)\n"},
+        /* As kselftest_harness.h does without a runner. */
+        {"TAP version 13\n1..2\n# Starting 2 tests from 1 test cases.\n#  RUN           g.a ...\n#            OK  "
+         "g.a\nok 1 "
+         "g.a\n#  RUN           g.b ...\n# b.c:1:b:Expected 0 == 1\nnot ok 2 g.b\n# FAILED: 1 / 2 tests passed.\n",
+         "pass g.a { RUN           g.a .../           OK  g.a/}\n"
+         "fail g.b { RUN           g.b .../b.c:1:b:Expected 0 == 1/}\n"},
+        /* Cut off in front of a test's own line. */
+        {"# Subtest: p\n    ok 1 - a\n    1..1\n",
+         "pass a\n=> subtests came without the line of their test: some tests may be missing\n"},
+        {"ok 1 - a\n1..1\n# Subtest: p\n    1..1\n    ok 1 - b\n",
+         "pass a\npass b\n=> subtests came without the line of their test: some tests may be missing\n"},
+        {"TAP version 14\n# Subtest: p\n    # Subtest: q\n        ok 1 - a\n        1..1\n    ok 1 - q\n    1..1\n",
+         "pass q / a\n=> subtests came without the line of their test: some tests may be missing\n"},
+        {"TAP version 14\n    1..1\n    ok 1 - a\n", "pass a\n=> no test came behind \"TAP version\"\n"},
+        {"# Subtest: p\n    # Subtest: q\n    ok 1 - q\n    1..1\nok 1 - p\n# Subtest: r\nok 2 - r\n1..2\n",
+         "pass p / q\npass r\n"},
         {"  1..2\n  ok 1 - all of it\n  ok 2 - is indented\n", "pass all of it\npass is indented\n"},
         {"  ok 1 - a\n", "pass a\n=> no plan (1..N) came with the tests: some may be missing\n"},
         {"1..1\n    1..1\n    ok 1 a\n    1..2\nok 1 p\n",

@@ -57,6 +57,14 @@
       }
   }
 
+  /* What a run said last is what tells why it ended. */
+  function showEnd(part) {
+    const pre = part.open && !part.dataset.seen ? part.querySelector("pre") : null;
+    if (!pre) return;
+    part.dataset.seen = "1";
+    pre.scrollTop = pre.scrollHeight;
+  }
+
   function update() {
     wanted = query.value.trim().toLowerCase();
     for (const part of unfolded) part.open = false;
@@ -137,7 +145,12 @@
       unfold(target);
       highlight();
     });
+  for (const part of document.querySelectorAll("details.tail")) {
+    part.addEventListener("toggle", () => showEnd(part));
+    showEnd(part);
+  }
   window.addEventListener("hashchange", follow);
+  window.addEventListener("load", follow); /* the browser has gone there by itself, and the bar may lie above it */
   tools.hidden = false;
   update();
   follow();
