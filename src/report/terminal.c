@@ -34,6 +34,7 @@ struct terminal {
     bool same_file; /* both descriptors are one file, e.g. a terminal: a line begun on one is continued on the other */
     bool mid_line[2];        /* of output, error: the last byte written was no line feed; [0] alone where same_file */
     bool stage_lines;        /* something of the guest was shown in this stage */
+    size_t unseen;           /* bytes of the console that came in this stage and were not shown */
     bool started;            /* a target is at hand */
     bool shell_has_terminal; /* an interactive shell has the terminal: nothing may be written */
     enum stage stage;
@@ -126,6 +127,7 @@ static void on_stage(struct terminal *terminal, const struct event *event) {
 
     terminal->stage = event->stage;
     terminal->stage_lines = false;
+    terminal->unseen = 0;
     lines_clear(&terminal->lines);
     if (event->stage == STAGE_PREPARE)
         return;
@@ -159,6 +161,8 @@ static void show_guest(struct terminal *terminal, const struct event *event) {
 static void on_console(struct terminal *terminal, const struct event *event) {
     if (terminal->stage != STAGE_COMMAND || terminal->options.all_console)
         show_guest(terminal, event);
+    else
+        terminal->unseen += event->size;
 }
 
 static void on_output(struct terminal *terminal, const struct event *event) {
@@ -206,11 +210,21 @@ static bool is_about_command(const struct run_result *result) {
     return (result->verdict == VERDICT_FAIL && result->detail != 0) || result->verdict == VERDICT_SIGNAL;
 }
 
-/* Whether the console's last lines say something that is not on the screen already. */
-static bool console_is_news(const struct terminal *terminal, const struct run_result *result) {
+/*
+ * Of the console's last lines those that are not on the screen already; of a command that failed by itself those that
+ * came while it ran, since the boot has no part in that.
+ */
+static const char *console_news(const struct terminal *terminal, const struct run_result *result) {
     bool was_shown = terminal->stage != STAGE_COMMAND && terminal->stage_lines;
+    size_t size = strlen(result->console);
+    const char *from = result->console;
 
-    return !is_about_command(result) && !was_shown;
+    if (is_about_command(result) && size > terminal->unseen) {
+        from += size - terminal->unseen;
+        if (from[-1] != '\n') /* in the midst of a line */
+            from = strchr(from, '\n') ? strchr(from, '\n') + 1 : "";
+    }
+    return was_shown ? "" : from;
 }
 
 /* The same of the command's: they went elsewhere, such as to a file. */
@@ -275,8 +289,7 @@ static void add_failure(struct terminal *terminal, struct buffer *out, const str
     add_line(terminal, out, STYLE_RED, reason);
     add_subresults(terminal, out);
     add_findings(terminal, out, result);
-    if (console_is_news(terminal, result))
-        add_text(terminal, out, "Last lines of the console:", result->console);
+    add_text(terminal, out, "Last lines of the console:", console_news(terminal, result));
     add_text(terminal, out, "The guest's blocked tasks:", result->tasks);
     if (output_is_news(terminal))
         add_text(terminal, out, "Last lines of the command:", result->output);

@@ -591,7 +591,8 @@ static void test_input_is_kept_for_a_command_that_reads_late(void **state) {
     (void)state;
     host_begin(&host);
     host_shell(&host, WIRE_EXEC_STDIN, LOTS,
-               "trap go=1 USR1; echo ready; while [ -z \"$go\" ]; do tail -f /dev/null & wait; done; exec wc -c");
+               "trap go=1 USR1; echo ready; while [ -z \"$go\" ]; do tail -f /dev/null & wait; "
+               "[ \"$go\" ] || echo again || exit; done; exec wc -c"); /* tail ends with whoever reads from it */
     host_expect(&host, WIRE_STDOUT);
     for (size_t sent = 0; sent < 4000000; sent += 50000)
         host_send_raw(&host, WIRE_STDIN, piece, 50000);

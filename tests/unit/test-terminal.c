@@ -228,6 +228,49 @@ static void the_consoles_last_lines_are_shown_unless_they_were(void **state) {
     assert_string_equal(out_of(fixture) + before, "error: bad\nLast lines of the console:\none\nFAILED\n");
 }
 
+static void of_a_command_that_failed_the_console_is_shown_as_far_as_it_is_of_its_time(void **state) {
+    static const struct {
+        enum verdict verdict;
+        const char *during;
+        const char *tail; /* of the whole console */
+        const char *shown;
+    } cases[] = {
+        {VERDICT_FAIL, "", "Linux version\n", ""},
+        {VERDICT_FAIL, "eth0: link down\n", "Linux version\neth0: link down\n",
+         "Last lines of the console:\neth0: link down\n"},
+        {VERDICT_SIGNAL, "eth0: link down\n", "Linux version\neth0: link down\n",
+         "Last lines of the console:\neth0: link down\n"},
+        {VERDICT_FAIL, "\neth0: ", "Linux version\neth0: ", "Last lines of the console:\neth0: \n"},
+        {VERDICT_FAIL, "sion\neth0: up\n", "Linux version\neth0: up\n", "Last lines of the console:\neth0: up\n"},
+        {VERDICT_FAIL, "sion\n", "Linux version\n", ""},
+        {VERDICT_FAIL, "sion", "Linux version", ""},
+        {VERDICT_FAIL, "1\n2\n3\n", "2\n3\n", "Last lines of the console:\n2\n3\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_fixture_ struct fixture *fixture = fixture_new(&plain);
+        _cleanup_free_ char *wanted = xasprintf("%sFAILED\n", cases[i].shown);
+
+        run_to_command(fixture);
+        console(fixture, cases[i].during);
+        finished(fixture, cases[i].verdict, 9, "", cases[i].tail);
+        const char *said = strstr(out_of(fixture), "Command ");
+        assert_non_null(said);
+        assert_string_equal(strchr(said, '\n') + 1, wanted);
+    }
+}
+
+static void a_console_that_was_shown_during_the_command_is_not_shown_again(void **state) {
+    static const struct terminal_options all = {.all_console = true};
+    _cleanup_fixture_ struct fixture *fixture = fixture_new(&all);
+
+    run_to_command(fixture);
+    size_t before = fixture->recorder.out.size;
+    console(fixture, "eth0: link down\n");
+    finished(fixture, VERDICT_FAIL, 1, "", "Linux version\neth0: link down\n");
+    assert_string_equal(out_of(fixture) + before, "eth0: link down\nCommand failed with exit code: 1\nFAILED\n");
+}
+
 static void several_targets_are_counted_when_some_did_not_pass(void **state) {
     _cleanup_fixture_ struct fixture *fixture = fixture_new(&plain);
 
@@ -558,6 +601,8 @@ int main(void) {
         cmocka_unit_test(a_failing_command_says_its_code),
         cmocka_unit_test(each_verdict_has_its_line),
         cmocka_unit_test(the_consoles_last_lines_are_shown_unless_they_were),
+        cmocka_unit_test(of_a_command_that_failed_the_console_is_shown_as_far_as_it_is_of_its_time),
+        cmocka_unit_test(a_console_that_was_shown_during_the_command_is_not_shown_again),
         cmocka_unit_test(several_targets_are_counted_when_some_did_not_pass),
         cmocka_unit_test(a_one_liner_keeps_standard_output_for_the_command),
         cmocka_unit_test(a_failing_one_liner_gives_its_reason_on_standard_error),
