@@ -118,13 +118,14 @@ static char *function_of_fault(struct span before, unsigned n_ends) {
         char *function = place ? function_name(place) : nowhere ? traced_function(text) : NULL;
 
         nowhere = !function && (place || nowhere);
-        if (place)
-            n_since = 0;
         if (function) {
             free(found);
             found = function;
-        } else if (str_skip_prefix(text, "---[ end trace ") && ++n_since > n_ends) {
-            free(TAKE_PTR(found));
+            n_since = 0;
+        } else if (str_skip_prefix(text, "---[ end trace ")) {
+            nowhere = false;
+            if (++n_since > n_ends)
+                free(TAKE_PTR(found));
         }
     }
     return found;

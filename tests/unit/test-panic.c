@@ -114,6 +114,10 @@ static void the_function_comes_from_the_trace_or_the_fault(void **state) {
          " doing_it+0x1/0x2 [m]\n caller+0x1/0x2\n RIP: 0033:0x7f\n---[ end trace 0 ]---\nRIP: 0010:0x0\n" PANIC
          "Fatal exception\n",
          PANIC "Fatal exception (in doing_it)"},
+        {"a jump to nowhere, of which the trace is guessed, behind another oops",
+         "RIP: 0010:older+0x1/0x2\n---[ end trace 0 ]---\nRIP: 0010:0x0\nCall Trace:\n ? guess+0x1/0x2\n"
+         "---[ end trace 0 ]---\n" PANIC "Fatal exception\n",
+         PANIC "Fatal exception"},
         {"a jump to nowhere without a trace", "RIP: 0010:0x0\n---[ end trace 0 ]---\n" PANIC "Fatal exception\n",
          PANIC "Fatal exception"},
         {"a function whose name begins as a panic's own do",
