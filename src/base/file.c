@@ -9,7 +9,8 @@
 
 #include "base/log.h"
 
-#define NEW_SUFFIX ".new"
+/* A user's own file beside a report is not called so. */
+#define NEW_SUFFIX ".vmtest-new"
 #define NEW_UNIQUE "XXXXXX" /* what mkostemps() makes a name of */
 
 int file_read(const char *path, size_t limit, struct buffer *ret_content, struct error **ret_error) {

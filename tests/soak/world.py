@@ -13,7 +13,7 @@ PUBLISHED = re.compile("|".join([
     r"templates", rf"templates/{KEY}", rf"templates/{KEY}/(memory|state|disk|meta\.json|used)"]))
 # What is remembered of the targets of a file, for --failed.
 REMEMBERED = re.compile(rf"vmtest|vmtest/history|vmtest/history/{KEY}\.json")
-UNFINISHED = re.compile(r".*\.[0-9A-Za-z]{6}\.new")
+UNFINISHED = re.compile(r".*\.[0-9A-Za-z]{6}\.vmtest-new")
 TEMPLATE = re.compile(rf"templates/{KEY}")
 NEEDED = ("memory", "state", "meta.json", "used")
 SHARED_MEMORY = "/dev/shm"

@@ -42,8 +42,8 @@ static unsigned count_entries(const char *directory) {
 }
 
 static void what_a_killed_writer_left_is_swept_and_what_is_being_written_stays(void **state) {
-    _cleanup_free_ char *left = xasprintf("%s/kernel.abc123.new", (char *)*state);
-    _cleanup_free_ char *written = xasprintf("%s/kernel.def456.new", (char *)*state);
+    _cleanup_free_ char *left = xasprintf("%s/kernel.abc123.vmtest-new", (char *)*state);
+    _cleanup_free_ char *written = xasprintf("%s/kernel.def456.vmtest-new", (char *)*state);
     _cleanup_free_ char *whole = xasprintf("%s/kernel", (char *)*state);
     _cleanup_close_ int left_fd = creat(left, 0600);
     _cleanup_close_ int written_fd = creat(written, 0600);
@@ -61,12 +61,13 @@ static void what_a_killed_writer_left_is_swept_and_what_is_being_written_stays(v
 }
 
 static void what_a_killed_writer_of_the_same_file_left_goes_with_the_next_one(void **state) {
-    static const char *const others[] = {"report.xml.mine.new", "report.xml", "report.xml.abcdef", "other.abcdef.new",
-                                         "report.xmlxabcdef.new"};
+    static const char *const others[] = {
+        "report.xml.mine.vmtest-new", "report.xml.backup.new",   "report.xml",
+        "report.xml.abcdef",          "other.abcdef.vmtest-new", "report.xmlxabcdef.vmtest-new"};
     _cleanup_free_ char *path = xasprintf("%s/report.xml", (char *)*state);
-    _cleanup_free_ char *left = xasprintf("%s.abc123.new", path);
-    _cleanup_free_ char *written = xasprintf("%s.def456.new", path);
-    _cleanup_free_ char *pipe = xasprintf("%s.pipe12.new", path);
+    _cleanup_free_ char *left = xasprintf("%s.abc123.vmtest-new", path);
+    _cleanup_free_ char *written = xasprintf("%s.def456.vmtest-new", path);
+    _cleanup_free_ char *pipe = xasprintf("%s.pipe12.vmtest-new", path);
     _cleanup_close_ int left_fd = creat(left, 0600);
     _cleanup_close_ int written_fd = creat(written, 0600);
 

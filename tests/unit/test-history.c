@@ -160,7 +160,7 @@ static void what_a_run_begins_has_not_passed_until_it_has(void **state) {
     assert_int_equal(known(path, "a"), PASSED);
 
     /* Of a vmtest that was killed while it wrote. */
-    _cleanup_free_ char *left = xasprintf("%s.abcdef.new", path);
+    _cleanup_free_ char *left = xasprintf("%s.abcdef.vmtest-new", path);
     assert_int_equal(file_write_atomically(left, "", 0, 0600, NULL), 0);
 
     /* Whatever ends vmtest from here on. */

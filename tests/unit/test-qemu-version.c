@@ -94,7 +94,7 @@ static void what_a_killed_vmtest_left_is_swept(void **state) {
     const char *directory = *state;
     _cleanup_free_ char *program = write_program(directory, "QEMU emulator version 7.2.0\\n");
     _cleanup_free_ char *answers = xasprintf("%s/cache/qemu", directory);
-    _cleanup_free_ char *left = xasprintf("%s/0123.abcdef.new", answers);
+    _cleanup_free_ char *left = xasprintf("%s/0123.abcdef.vmtest-new", answers);
     _cleanup_error_ struct error *error = NULL;
     struct qemu_version version;
 
