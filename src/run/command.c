@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "run/guest-exec.h"
 #include "run/guest-fallback.h"
 #include "run/limits.h"
 #include "run/results.h"
@@ -110,6 +111,12 @@ static void end_by_timeout(struct machine *machine, const struct target *target)
     machine->ended = true;
 }
 
+/* What it was asked last may not have been answered: the two are brought into step first. */
+static void sync_by_guest_agent(struct machine *machine, deadline_t deadline) {
+    if (machine->windows || guest_agent_connect(machine, deadline))
+        (void)guest_fallback_sync(machine, deadline);
+}
+
 /* The guest agent has no way to end a command: its time is up, and the verdict stands. */
 static void run_by_guest_agent(struct machine *machine, const struct target *target) {
     _cleanup_strv_ struct strv environment = {0};
@@ -122,7 +129,7 @@ static void run_by_guest_agent(struct machine *machine, const struct target *tar
     limits_end(machine, "the command", target->timeout, "timeout", NULL);
     machine_begin_closing(machine);
     tasks_ask(machine);
-    (void)guest_fallback_sync(machine, deadline_in(LAST_WORDS));
+    sync_by_guest_agent(machine, deadline_in(LAST_WORDS));
     machine->ended = true;
 }
 

@@ -12,7 +12,7 @@
 #define SYNC_ID_FIRST 4096u
 
 static bool is_open(const struct machine *machine) {
-    return machine->qmp.qga_open;
+    return machine->qmp.qga_open || machine->qemu_gone;
 }
 
 static bool is_synced_or_gone(const struct machine *machine) {
@@ -37,7 +37,7 @@ bool guest_agent_connect(struct machine *machine, deadline_t deadline) {
     uint64_t id = SYNC_ID_FIRST;
 
     for (;;) {
-        if (!machine_wait(machine, is_open, deadline))
+        if (!machine_wait(machine, is_open, deadline) || machine->qemu_gone)
             return false;
         machine->qga_talking = machine->qmp.qga_opened;
         log_debug("guest agent: asking for %llu", (unsigned long long)id);
@@ -57,7 +57,7 @@ bool guest_agent_call(struct machine *machine, const char *command, json_t *argu
 }
 
 bool guest_agent_is_gone(const struct machine *machine) {
-    return !machine->qmp.qga_open || machine->qmp.qga_opened != machine->qga_talking;
+    return machine->qemu_gone || !machine->qmp.qga_open || machine->qmp.qga_opened != machine->qga_talking;
 }
 
 /* Starts the program; its process id is the guest's. */

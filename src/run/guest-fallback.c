@@ -126,7 +126,7 @@ static void end_by_status(struct machine *machine, const struct qga_exec_status 
 }
 
 static bool is_back(const struct machine *machine) {
-    return machine->qmp.qga_open && guest_agent_is_gone(machine);
+    return machine->qmp.qga_open && !machine->qemu_gone && guest_agent_is_gone(machine);
 }
 
 /* Nobody can tell how the command ended. A system that goes down stops its guest agent first. */
