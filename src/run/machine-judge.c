@@ -4,6 +4,8 @@
  * once programs run in the guest, since anyone can write it to /dev/kmsg: pvpanic, QEMU's end or silence has to bear
  * it out.
  */
+#include <assert.h>
+
 #include "base/log.h"
 #include "guest/kmsg.h"
 #include "guest/panic.h"
@@ -17,13 +19,14 @@
 #define BANNER_MARK "] Linux version "
 #define PANIC_GRACE_KVM (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_TCG (5 * NSEC_PER_SEC)
-/* Upon the last line: a panic is told within 2 s. */
+/* Upon the last line. */
 #define PANIC_GRACE_END (17 * NSEC_PER_SEC / 10)
 #define PANIC_ASK_AGAIN (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
 /* How long the console must be silent after a sign that the boot has come to its end. */
 #define DOOM_GRACE (5 * NSEC_PER_SEC)
 #define DOOM_GRACE_PANIC (3 * NSEC_PER_SEC / 2)
+static_assert(PANIC_GRACE_END < 2 * NSEC_PER_SEC && DOOM_GRACE_PANIC < 2 * NSEC_PER_SEC, "a panic is told within 2 s");
 #define PING_EVERY (10 * NSEC_PER_SEC)
 #define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
 #define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
@@ -281,6 +284,8 @@ void machine_judge_console(struct machine *machine, const char *data, size_t siz
         return;
     if (!machine->panic_suspected && has_come(machine, PANIC_MARK, size))
         suspect_panic(machine);
+    else if (machine->end_asked && has_come(machine, PANIC_MARK, size))
+        machine->end_again = true; /* perhaps a real one: what was asked before it tells nothing of it */
     if (machine->panic_suspected)
         keep_panic(machine, size);
     if (machine->panic_suspected && machine_is_up(machine) && machine->pongs_seen != UINT64_MAX &&

@@ -81,7 +81,7 @@ struct machine {
     bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
     bool panic_asked;     /* it has been answered once already */
     bool end_asked;       /* the ping that is under way was sent after a panic's last line */
-    bool end_again;       /* that line has come once more since */
+    bool end_again;       /* a line of a panic has come once more since */
     deadline_t again_due; /* and is to be asked once more then */
     bool kexec_suspected; /* another kernel's start stands on the console; the same */
     bool pinged;          /* `pong_due` is about a ping that was sent */

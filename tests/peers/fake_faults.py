@@ -139,6 +139,20 @@ def panic_lines_faster_than_answers(fake):
 
 
 @scenario
+def panic_right_behind_a_feigned_one(fake):
+    """The feigned one is asked about; that is answered, but only once a real one's line has come."""
+    fake.run()
+    fake.answer_pings = False
+    fake.console.sendall(PANIC + PANIC_END)
+    fake.listen(0.5)
+    fake.console.sendall(b"[    9.900000] Kernel panic - not syncing: sysrq triggered crash\r\n")
+    time.sleep(0.5)
+    for cookie in fake.cookies:
+        fake.send(frame(PONG, struct.pack("<Q", cookie)))
+    fake.listen(100)
+
+
+@scenario
 def panic_after_the_commands_end(fake):
     """It exits with 0, and the machine resets before its files are written back."""
     fake.run()

