@@ -105,22 +105,31 @@ static int find_host(struct found *found, struct error **ret_error) {
     return 0;
 }
 
-/* The identities of an image's backing files, the nearest first. */
-static int find_chain(struct found *found, const struct strv *backing, struct error **ret_error) {
-    struct buffer text = {0};
-
-    for (size_t i = 0; i < backing->count; i++) {
+static int add_identities(struct buffer *text, const struct strv *paths, struct error **ret_error) {
+    for (size_t i = 0; i < paths->count; i++) {
         _cleanup_free_ char *identity = NULL;
-        int r = digest_image_identity(backing->items[i], &identity, ret_error);
+        int r = digest_image_identity(paths->items[i], &identity, ret_error);
 
-        if (r < 0) {
-            buffer_deinit(&text);
+        if (r < 0)
             return r;
-        }
-        buffer_printf(&text, "%s\n", identity);
+        buffer_printf(text, "%s\n", identity);
     }
-    found->inputs.image_chain = keep(found, buffer_take(&text));
     return 0;
+}
+
+/* The identities of all files behind an image: its backing files, the nearest first, and what it and they consist of.
+ */
+static int find_chain(struct found *found, const struct image *image, struct error **ret_error) {
+    _cleanup_buffer_ struct buffer text = {0};
+    int r = add_identities(&text, &image->backing, ret_error);
+
+    if (r == 0)
+        r = add_identities(&text, &image->parts, ret_error);
+    if (r == 0)
+        r = add_identities(&text, &image->backing_parts, ret_error);
+    if (r == 0)
+        found->inputs.image_chain = keep(found, buffer_take(&text));
+    return r;
 }
 
 static int find_image(struct found *found, const struct target *target, const struct preparation *preparation,
@@ -132,7 +141,7 @@ static int find_image(struct found *found, const struct target *target, const st
         return r;
     found->inputs.image = keep(found, xasprintf("%s %s", preparation->image.format, identity));
     free(identity);
-    return find_chain(found, &preparation->image.backing, ret_error);
+    return find_chain(found, &preparation->image, ret_error);
 }
 
 static int find_firmware(struct found *found, const struct preparation *preparation, struct error **ret_error) {
