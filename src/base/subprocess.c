@@ -150,3 +150,9 @@ int subprocess_run(const struct strv *argv, int stop_fd, deadline_t deadline, si
     (void)fd_close(child.exec_fd);
     return r;
 }
+
+bool process_ignores(int signal_number) {
+    struct sigaction action;
+
+    return sigaction(signal_number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}

@@ -24,4 +24,7 @@ int subprocess_run(const struct strv *argv, int stop_fd, deadline_t deadline, si
 void subprocess_result_deinit(struct subprocess_result *result);
 #define _cleanup_subprocess_result_ _cleanup_(subprocess_result_deinit)
 
+/* Whether this process ignores a signal, as one that nohup(1) has started does SIGHUP. */
+bool process_ignores(int signal_number);
+
 #endif

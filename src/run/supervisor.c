@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 
 #include "base/file.h"
+#include "base/subprocess.h"
 #include "run/record.h"
 #include "run/supervisor-internal.h"
 
@@ -99,13 +100,6 @@ void supervisor_on_signal(struct supervisor *supervisor) {
     supervisor_cancel(supervisor, (int)info.ssi_signo);
 }
 
-/* As after nohup(1): what is blocked is not ignored any more, and signalfd() would bring it. */
-static bool is_ignored(int signal_number) {
-    struct sigaction action;
-
-    return sigaction(signal_number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
 int supervisor_new(const struct supervisor_options *options, struct supervisor **ret, struct error **ret_error) {
     sigset_t signals;
     struct supervisor *supervisor = xcalloc(1, sizeof(*supervisor));
@@ -114,7 +108,7 @@ int supervisor_new(const struct supervisor_options *options, struct supervisor *
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);
-    if (!is_ignored(SIGHUP))
+    if (!process_ignores(SIGHUP)) /* what is blocked is not ignored any more, and signalfd() would bring it */
         (void)sigaddset(&signals, SIGHUP);
     (void)sigaddset(&signals, SIGWINCH);
     (void)signal(SIGPIPE, SIG_IGN);

@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/subprocess.h"
 #include "run/command.h"
 #include "run/evidence.h"
 #include "run/guest-fallback.h"
@@ -407,7 +408,8 @@ void worker_run(const struct target *target, const struct worker_options *option
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
-    (void)sigaddset(&signals, SIGHUP);
+    if (!process_ignores(SIGHUP)) /* as the supervisor does */
+        (void)sigaddset(&signals, SIGHUP);
     (void)sigprocmask(SIG_SETMASK, &signals, NULL);
 
     _cleanup_close_ int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
