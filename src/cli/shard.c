@@ -7,6 +7,7 @@
  */
 #include "cli/shard.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -46,21 +47,30 @@ static void put_path(struct buffer *out, const struct target *target, const char
     put(out, below ? path + strlen(target->share) : path);
 }
 
+/* Whether a slash behind this character belongs to the path that the character stands in. */
+static bool goes_on(char c) {
+    return isalnum((unsigned char)c) || (c != '\0' && strchr("._-+~@", c));
+}
+
 /*
  * The same of a text in which such paths may stand: a command into which a placeholder was put. Not for names: the
  * split is by them, as they are.
  */
 static void put_text(struct buffer *out, const struct target *target, const char *text) {
     size_t length = strlen(target->share ? target->share : "");
-    const char *found;
+    const char *from = text; /* what has not been put */
+    const char *at = text;
 
-    while (text && length > 1 && (found = strstr(text, target->share)) != NULL) {
-        buffer_append(out, text, (size_t)(found - text));
-        text = found + length;
-        if (*text != '/' && *text != '\0')
-            buffer_append_string(out, target->share);
+    while (at && length > 1 && (at = strstr(at, target->share)) != NULL) {
+        const char *end = at + length;
+
+        if ((at == text || !goes_on(at[-1])) && (*end == '/' || *end == '\0')) {
+            buffer_append(out, from, (size_t)(at - from));
+            from = end;
+        }
+        at = end;
     }
-    put(out, text);
+    put(out, from);
 }
 
 static void put_texts(struct buffer *out, const struct target *target, const struct strv *texts) {

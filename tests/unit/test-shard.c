@@ -293,7 +293,7 @@ static void the_hash_changes_with_what_is_run_and_with_nothing_else(void **state
 
     /* As {kernel} in a command, and an axis of kernels, have it. */
     free(target->command);
-    target->command = xstrdup("load /home/a/kernel /home/ab /home/a");
+    target->command = xstrdup("load /home/a/kernel /home/ab /usr/home/a/x --in=/home/a/x /home/a");
     target->axes = xcalloc(1, sizeof(*target->axes));
     target->n_axes = 1;
     target->axes[0] = (struct target_axis){xstrdup("kernel"), xstrdup("/home/a/kernel"), xstrdup("kernel")};
@@ -333,7 +333,7 @@ static void the_hash_changes_with_what_is_run_and_with_nothing_else(void **state
     }
     free(target->command);
     free(target->axes[0].value);
-    target->command = xstrdup("load /srv/other/b/kernel /home/ab /srv/other/b");
+    target->command = xstrdup("load /srv/other/b/kernel /home/ab /usr/home/a/x --in=/srv/other/b/x /srv/other/b");
     target->axes[0].value = xstrdup("/srv/other/b/kernel");
     other = shard_list_hash(plan);
     assert_string_equal(first, other);
