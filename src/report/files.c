@@ -60,7 +60,8 @@ static int write_files(struct files_sink *files, struct error **ret_error) {
     uint64_t taken = (end - begin) * INTERVAL_FACTOR;
     files->next_write = end + (taken > INTERVAL ? taken : INTERVAL);
     files->next_urgent = end + taken;
-    files->unwritten = files->urgent = false;
+    files->unwritten = result < 0; /* again with the next interval */
+    files->urgent = false;
     return result;
 }
 

@@ -219,6 +219,8 @@ static const char *console_news(const struct terminal *terminal, const struct ru
     size_t size = strlen(result->console);
     const char *from = result->console;
 
+    if (is_about_command(result) && result->n_findings > 0)
+        return ""; /* which is what came */
     if (is_about_command(result) && size > terminal->unseen) {
         from += size - terminal->unseen;
         if (from[-1] != '\n') /* in the midst of a line */

@@ -59,7 +59,8 @@
 
   /* What a run said last is what tells why it ended. */
   function showEnd(part) {
-    const pre = part.open && !part.dataset.seen ? part.querySelector("pre") : null;
+    const seen = part.open && part.closest("details.target").open;
+    const pre = seen && !part.dataset.seen ? part.querySelector("pre") : null;
     if (!pre) return;
     part.dataset.seen = "1";
     pre.scrollTop = pre.scrollHeight;
@@ -144,6 +145,7 @@
     target.element.addEventListener("toggle", () => {
       unfold(target);
       highlight();
+      for (const part of target.element.querySelectorAll("details.tail")) showEnd(part);
     });
   for (const part of document.querySelectorAll("details.tail")) {
     part.addEventListener("toggle", () => showEnd(part));
