@@ -37,7 +37,7 @@ struct request {
 
 static struct noted noted[FILES_MAX];
 static size_t n_noted;
-static bool too_many_to_note;
+static int note_error; /* why the files from before the command are not known; 0: they are */
 
 /* The names that match, in one directory. */
 static char names[FILES_MAX][NAME_MAX + 1];
@@ -164,11 +164,11 @@ void fetch_note(const struct wire_frame *frame) {
     int parent;
 
     n_noted = 0;
-    too_many_to_note = false;
+    note_error = 0;
     if (!get_request(frame, &request))
         return;
     parent = list(&request);
-    too_many_to_note = parent < 0 && errno == E2BIG;
+    note_error = parent < 0 && errno != ENOENT && errno != ENOTDIR ? errno : 0;
     for (size_t i = 0; parent >= 0 && i < n_names; i++) {
         if (fstatat(parent, names[i], &status, 0) == 0 && S_ISREG(status.st_mode))
             noted[n_noted++] = note_of(&status);
@@ -238,9 +238,12 @@ static _Noreturn void send_files(int out, const struct request *request) {
     size_t n_sent = 0;
     size_t n_old = 0;
 
-    if (too_many_to_note)
+    if (note_error == E2BIG)
         give_up(out, "%s/%s: more than %u files matched before the command started", request->parent, request->name,
                 FILES_MAX);
+    if (note_error != 0)
+        give_up(out, "%s/%s: could not be looked at before the command started: %s", request->parent, request->name,
+                strerror(note_error));
     if (parent < 0 && errno == E2BIG)
         give_up(out, "%s/%s: more than %u files match", request->parent, request->name, FILES_MAX);
     if (parent < 0)

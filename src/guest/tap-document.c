@@ -14,7 +14,6 @@ void tap_document_note(struct tap_document *document, uint32_t number) {
     uint32_t bit;
 
     document->number = number > 0 ? number : document->number + 1;
-    document->numbered = number > 0;
     if (document->number > document->highest)
         document->highest = document->number;
     if (document->number > NUMBERS_MAX)

@@ -15,7 +15,7 @@ struct tap_document {
     uint32_t plan;
     uint32_t seen;
     uint32_t number;   /* of the last test */
-    bool numbered;     /* it said so itself */
+    bool bare;         /* its line was "ok" and no more */
     uint32_t highest;  /* number of a test */
     uint32_t doubled;  /* the first number that came twice; 0: none */
     struct buffer had; /* a bit for each number that came */

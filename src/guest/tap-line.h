@@ -42,8 +42,8 @@ struct tap_line {
 /* Takes a line apart: without its end, and without what the kernel puts in front of its messages. */
 struct tap_line tap_line_parse(const char *line, size_t size);
 
-/* How much stands in front of a line that comes by way of the kernel's log: "<6>[    1.234567] ", "[    1.234567][ T1]
- * ". */
+/* How much stands in front of a line that comes by way of the kernel's log: "<6>[    1.234567] ", with its task or not.
+ */
 size_t tap_line_stamp(const char *line, size_t size);
 
 #endif

@@ -342,7 +342,7 @@ static bool counts_itself(const struct level *below, enum subresult_status statu
 /* A bare "ok" behind the whole document of a test program is `prove -v`'s word for it. */
 static bool is_of_prove(const struct tap *tap, const struct tap_line *line) {
     return tap->n_levels == 1 && line->indent == 0 && line->text.size == 2 && line->ok &&
-           tap_document_is_complete(&tap->levels[0].document) && tap->levels[0].document.numbered;
+           tap_document_is_complete(&tap->levels[0].document) && !tap->levels[0].document.bare;
 }
 
 static void on_test(struct tap *tap, const struct tap_line *line) {
@@ -361,6 +361,7 @@ static void on_test(struct tap *tap, const struct tap_line *line) {
         give_all(tap, level);
     level->document.seen++;
     tap_document_note(&level->document, line->count);
+    level->document.bare = line->text.size == 2;
     if (name[0] == '\0') {
         free(name);
         name = xasprintf("test %u", level->document.number);

@@ -128,6 +128,7 @@ static void streams(void **state) {
         {"a.t ..\n1..1\nok 1 - a\nok\nb.t ..\nok 1 - b\n1..1\nok\nc.t ..\n1..0 # SKIP no\nskipped: no\nAll tests "
          "successful.\n",
          "pass a\npass b\nskip all tests (no)\n"},
+        {"a.t ..\n1..2\nok - a\nok - b\nok\n", "pass a\npass b\n"},
         {"1..1\nok\nok\n", "pass test 1\npass test 2\n=> 1 test was planned, 2 ran\n"},
         {"1..1\nok 1\nnot ok\n", "pass test 1\nfail test 2\n=> 1 test was planned, 2 ran\n"},
         {"1..1\nok 1 a\nok 1 b\n", "pass a\npass b\n=> no plan (1..N) came with the tests: some may be missing\n"},
