@@ -451,7 +451,8 @@ def reads_its_input_late(fake):
     """Takes nothing until nothing more comes, then all of it, and grants what it has taken."""
     fake.run()
     size, untold, checksum, held = 0, 0, 0, True
-    while (got := fake.receive(2 if held else None)) is None or got[0] != STDIN or got[1]:
+    patience = lambda: 2 if size >= 1 << 20 else 30
+    while (got := fake.receive(patience() if held else None)) is None or got[0] != STDIN or got[1]:
         if got is None:
             note("held", size)
             held = False

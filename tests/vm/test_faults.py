@@ -257,11 +257,13 @@ def test_an_oops_is_a_finding_and_fail_on_makes_it_a_failure(verdict, kernel, pr
 @pytest.mark.slow
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the code is x86-64's")
 def test_a_processor_that_is_stuck_in_the_kernel_is_reported(verdict, kernel, project):
-    """The other one runs the command."""
+    """The other one runs the command, which ends once the kernel has noticed in both ways."""
     write_file(f"{project}/spin.ko", module_that_runs(kernel, SPIN))
     _, end = verdict(["--num-cpus", "2", "echo 2 > /proc/sys/kernel/watchdog_thresh; "
                       "echo 3 > /sys/module/rcupdate/parameters/rcu_cpu_stall_timeout; "
-                      "insmod ./spin.ko & sleep 15; exit 0"], timeout=200)
+                      "insmod ./spin.ko & "
+                      "until dmesg | grep -q 'rcu: INFO:' && dmesg | grep -q 'soft lockup'; do sleep 1; done"],
+                     timeout=300)
     expect(end, 0, "pass")
     assert {finding["kind"] for finding in end["findings"]} == {"rcu_stall", "soft_lockup"}, end
 
@@ -460,11 +462,11 @@ class TestLeftoversOfAnImage:
         # What is on disk only for a moment, as if the moment had been the last one.
         for name in ("vmtest-run-dead1", "vmtest-run-dead2"):
             write_file(f"/proc/{place.holder.pid}/root/var/tmp/{name}/overlay", "x")
-        write_file(f"{place.cache}/kernels/0123.vmlinux.abcdef.new", "x")
+        write_file(f"{place.cache}/kernels/0123.vmlinux.abcdef.vmtest-new", "x")
         assert place.run("-k", kernel, "--no-template", "true").status == 0
         # The kernel's own entries are new in the cache.
         assert [path for path in place.files() if path not in files and f"{place.cache}/" not in path] == []
-        assert not [path for path in place.files() if path.endswith(".new")]
+        assert not [path for path in place.files() if path.endswith("-new")]
 
 
 # A host that is short of something.
@@ -539,7 +541,7 @@ class TestPoorHost:
             names = [name for _, directories, files in os.walk(small) for name in directories + files]
         finally:
             subprocess.run(["umount", "-l", small], check=True)
-        assert not [name for name in names if name.startswith(("building-", "draft", ".")) or name.endswith(".new")]
+        assert not [name for name in names if name.startswith(("building-", "draft", ".")) or name.endswith("-new")]
         if result.status != 0:
             assert len(result.errors) == 1 and "No space left on device" in result.errors[0], str(result)
         else:
