@@ -281,6 +281,19 @@ class TestImageClones:
         assert len(cache.templates()) == before + 1
 
 
+def test_what_an_image_consists_of_is_in_its_key(run, fresh_cache, project, tmp_path):
+    """The file that holds a qcow2's data changes, and the qcow2 itself does not."""
+    data, image = tmp_path / "data.raw", tmp_path / "disk.qcow2"
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", "-o", f"data_file={data},data_file_raw=on", build_image("mini"),
+                    image], check=True)
+    for of_template in (False, True):
+        result = run(["-i", image, "true"], cwd=project, env=fresh_cache.env, timeout=300)
+        assert (result.status, cloned(result)) == (0, of_template), str(result)
+    os.utime(data)
+    result = run(["-i", image, "true"], cwd=project, env=fresh_cache.env, timeout=300)
+    assert (result.status, cloned(result)) == (0, False), str(result)
+
+
 def test_the_verb_shows_what_there_is(run, kernel, fresh_cache, project):
     assert run(["-k", kernel, "true"], cwd=project, env=fresh_cache.env).status == 0
     listed = json.loads(run(["cache", "list", "--format", "json"], env=fresh_cache.env).out)
