@@ -108,7 +108,7 @@ static int list(const struct request *request) {
     }
     directory = fdopendir(dup(parent));
     problem = directory ? 0 : errno;
-    while (problem == 0) {
+    while (directory && problem == 0) {
         errno = 0;
         entry = readdir(directory);
         if (!entry)

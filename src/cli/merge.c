@@ -42,7 +42,7 @@ static void merge_deinit(struct merge *merge) {
 #define _cleanup_merge_ _cleanup_(merge_deinit)
 
 static int add_output(struct merge *merge, const char *text, struct error **ret_error) {
-    struct report_request request;
+    struct report_request request = {0};
     int r =
         text ? report_request_parse(text, &request, ret_error) : error_new(ret_error, EINVAL, "it needs a KIND=FILE");
 

@@ -15,7 +15,7 @@
 #define ARTIFACT_QEMU "qemu-command"
 #define ARTIFACT_INITRAMFS "initramfs.cpio"
 #define ARTIFACT_MEMORY "memory.elf"
-#define ARTIFACT_MEMORY_NEW ARTIFACT_MEMORY ".new" /* while it is being written; a worker that was killed leaves it */
+#define ARTIFACT_MEMORY_NEW "memory.elf.new" /* while it is being written; a worker that was killed leaves it */
 
 /*
  * The name of a target's directory: the target's own, as far as it is made of letters, digits, dots, dashes and
