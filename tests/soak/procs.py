@@ -66,11 +66,20 @@ def find_worker(vmtest):
     return next((pid for pid in children(vmtest) if own and program(pid) == own), None)
 
 
+def is_asked_only(pid):
+    """Whether it is a QEMU that tells its version, and no machine."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().endswith(b"\0--version\0")
+    except OSError:
+        return False
+
+
 def find_qemu(vmtest):
     """(QEMU, its worker): the worker's child, which has by now become qemu-system-*; or (None, None)."""
     worker = find_worker(vmtest)
     for pid in children(worker) if worker else ():
-        if os.path.basename(program(pid)).startswith("qemu-system"):
+        if os.path.basename(program(pid)).startswith("qemu-system") and not is_asked_only(pid):
             return pid, worker
     return None, None
 
