@@ -26,7 +26,7 @@ struct request {
     char **environment;
 };
 
-/* Where a shell may be, in order of preference (src/run/prepare.c has the same list). */
+/* Where a shell may be, in order of preference (src/prepare/prepare.c has the same list). */
 static const char *const shells[] = {
     "/bin/bash",     "/usr/bin/bash", "/usr/local/bin/bash", "/run/current-system/sw/bin/bash",
     "/bin/sh",       "/usr/bin/sh",   "/bin/busybox",        "/usr/bin/busybox",

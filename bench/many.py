@@ -14,7 +14,7 @@ SHORT_TARGETS, SHORT_LIMIT = 40, 1.15
 FAKE_TARGETS, FAKE_PER_SECOND = 10000, 500
 # The list and the plan are there from the beginning; while they run, of each target its verdict is kept.
 FAKE_KB_PER_TARGET = 0.5
-# A kernel that was written less than two seconds ago is prepared by each target anew (src/run/kernel-shelf.c).
+# A kernel that was written less than two seconds ago is prepared by each target anew (src/prepare/kernel-cache.c).
 SETTLE_SECONDS = 3
 FAKE_SECONDS = 3600
 FAKE_QEMU = "int main(void) { return 0; }\n"

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/options.h"
-#include "report/utf8.h"
-#include "run/verdict.h"
+#include "base/utf8.h"
+#include "event/verdict.h"
 #include "template/store.h"
 
 /* Digits of a key that are shown: as many as tell the keys apart. */

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "template/digest.h"
+#include "base/digest.h"
 
 #define FILE_LIMIT (64u << 20)
 #define VERSION 1

@@ -11,7 +11,7 @@
 #define VMTEST_CLI_HISTORY_H
 
 #include "config/config.h"
-#include "run/event.h"
+#include "event/event.h"
 
 struct history;
 

@@ -9,9 +9,9 @@
 
 #include "cli/load.h"
 #include "cli/shard.h"
-#include "report/lines.h"
+#include "report/screen/lines.h"
 #include "report/result.h"
-#include "run/verdict.h"
+#include "event/verdict.h"
 
 static const char usage[] = "Usage: vmtest list [-c FILE] [-f REGEX]... [--exclude REGEX]... [--failed]\n"
                             "                   [--shard I/N [--timings FILE]] [--strict]\n"

@@ -16,11 +16,11 @@
 #include "cli/load.h"
 #include "cli/merge.h"
 #include "cli/options.h"
-#include "cli/plan.h"
+#include "cli/make-plan.h"
 #include "cli/shard.h"
 #include "cli/sinks.h"
 #include "config/config.h"
-#include "run/supervisor.h"
+#include "supervise/supervisor.h"
 
 static int fail(const struct error *error, int status) {
     (void)fprintf(stderr, "vmtest: %s\n", error_message(error));

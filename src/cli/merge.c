@@ -7,13 +7,13 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "report/github.h"
+#include "report/formats/github.h"
 #include "report/join.h"
-#include "report/lines.h"
-#include "report/report-json.h"
+#include "report/screen/lines.h"
+#include "report/formats/report-json.h"
 #include "report/result.h"
 #include "report/writers.h"
-#include "run/verdict.h"
+#include "event/verdict.h"
 
 /* Directories within each other that are looked into. */
 #define DEPTH_MAX 16

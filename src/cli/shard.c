@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "template/digest.h"
+#include "base/digest.h"
 
 /* A target of the list, with all of its jobs. */
 struct part {

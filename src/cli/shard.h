@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "cli/options.h"
 #include "report/report.h"
-#include "run/plan.h"
+#include "event/run-plan.h"
 
 #define SHARD_COUNT_MAX 100000U
 

@@ -92,7 +92,7 @@ struct target {
     uint64_t timeout;      /* nanoseconds; 0: none */
     uint64_t kill_after;   /* nanoseconds; default 5 s */
     uint64_t run_timeout;  /* nanoseconds; 0: none */
-    unsigned fail_on;      /* kinds of findings, a bit for each (guest/findings.h), in the key table's order */
+    unsigned fail_on;      /* kinds of findings, a bit for each (console/findings.h), in the key table's order */
     char *results;         /* "tap", "junit:PATH", or NULL: the command's exit status alone tells */
     bool dump;             /* the guest's memory is kept where it panicked or its time was up */
     uint64_t lost_after;   /* nanoseconds; 0: the default for the acceleration in use */

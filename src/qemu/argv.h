@@ -39,7 +39,7 @@ struct qemu_config {
     const char *cpu;     /* value of -cpu */
     bool stable_tsc;     /* the host's */
     unsigned num_cpus;
-    bool one_thread;                      /* emulates them in turn (run/qemu-version.h); not with KVM */
+    bool one_thread;                      /* emulates them in turn (qemu/version.h); not with KVM */
     uint64_t memory;                      /* bytes */
     const struct qemu_snapshot *snapshot; /* NULL: memory of QEMU's own */
     const char *kernel;      /* path, usually /proc/self/fd/N; NULL for an image target, with the two that follow */

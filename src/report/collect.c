@@ -6,8 +6,8 @@
 #include "report/collect.h"
 
 #include "report/result.h"
-#include "report/utf8.h"
-#include "run/record.h"
+#include "base/utf8.h"
+#include "event/ipc.h"
 
 struct collector {
     struct report *report;

@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "report/report-json.h"
+#include "report/formats/report-json.h"
 
 #define LIST_HASH_LENGTH 32
 #define NSEC_PER_USEC 1000

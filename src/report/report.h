@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "run/event.h"
+#include "event/event.h"
 
 /* The tails that are kept of each job, in bytes. */
 #define REPORT_TAIL_MAX (16U << 10)
@@ -55,7 +55,7 @@ struct report_entry {
     bool from_template;
     struct report_attempt *attempts; /* those before the last one */
     size_t n_attempts;
-    struct buffer record;     /* what the strings of `result` point into (run/record.h) */
+    struct buffer record;     /* what the strings of `result` point into (event/ipc.h) */
     struct run_result result; /* of the last attempt, its console and output tails replaced by the two below */
     struct report_subresult *subresults;
     size_t n_subresults;

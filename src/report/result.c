@@ -2,8 +2,8 @@
 #include "report/result.h"
 
 #include "base/str.h"
-#include "report/lines.h"
-#include "report/utf8.h"
+#include "report/screen/lines.h"
+#include "base/utf8.h"
 
 char *result_reason_line(const struct run_result *result) {
     _cleanup_free_ char *reason = text_sanitize(result->reason);

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "run/event.h"
+#include "event/event.h"
 
 /* One line that says how a run that did not pass ended, safe to show. Caller frees. */
 char *result_reason_line(const struct run_result *result);

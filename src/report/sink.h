@@ -4,7 +4,7 @@
 #define VMTEST_REPORT_SINK_H
 
 #include "base/error.h"
-#include "run/event.h"
+#include "event/event.h"
 
 struct terminal_options {
     int out_fd;     /* standard output */

@@ -3,7 +3,7 @@
 #include <jansson.h>
 
 #include "base/file.h"
-#include "template/digest.h"
+#include "base/digest.h"
 #include "template/key.h"
 #include "template/store-internal.h"
 

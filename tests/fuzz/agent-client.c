@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the guest's agent sends: wire/frame.h and guest/agent.h on the host's side. */
+/* What the guest's agent sends: wire/frame.h and guest/agent-client.h on the host's side. */
 #include "fuzz.h"
-#include "guest/agent.h"
+#include "guest/agent-client.h"
 
 static void take_output(void *context, enum wire_type type, const void *data, size_t size) {
     struct buffer *output = context;

@@ -7,7 +7,7 @@
 #define VMTEST_TESTS_FUZZ_EVENTS_H
 
 #include "fuzz.h"
-#include "run/event.h"
+#include "event/event.h"
 
 #define N_TARGETS 2
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files that a guest gives: of what is accepted, every byte is a name, content, or what frames them. */
-#include "guest/fetch.h"
+#include "guest/fetched-files.h"
 #include "fuzz.h"
 #include "wire/frame.h"
 

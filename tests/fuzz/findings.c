@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest's kernel is taken to have reported on its console, and why it panicked. */
-#include "guest/findings.h"
+#include "console/findings.h"
 #include "fuzz.h"
-#include "guest/panic.h"
+#include "console/panic.h"
 
 static void check(const struct findings *findings) {
     uint64_t total = 0;

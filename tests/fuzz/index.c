@@ -4,7 +4,7 @@
  * and names its file, "a", "d", "s" and "y" are its records; "b", "i" and "o" are lines of modules.builtin,
  * modules.builtin.modinfo and modules.order.
  */
-#include "initramfs/index-internal.h"
+#include "modules/depmod-internal.h"
 
 #include <fcntl.h>
 #include <ftw.h>

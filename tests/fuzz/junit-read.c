@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A JUnit file that a command left behind: one that is cut off gives an error, and no results. */
-#include "guest/junit-read.h"
+#include "testresults/junit-reader.h"
 #include "fuzz.h"
 #include "subresults.h"
 

@@ -4,9 +4,9 @@
  * file's mapping, which goes on to the end of its last page.
  */
 #include "fuzz.h"
-#include "initramfs/elf.h"
-#include "initramfs/kernel-internal.h"
-#include "initramfs/unpack.h"
+#include "kernel/elf.h"
+#include "kernel/kernel-internal.h"
+#include "kernel/unpack.h"
 
 /* A payload of this size cannot grow to more memory than a fuzzer has. */
 #define PAYLOAD_MAX 1024

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records from a worker: what the supervisor takes for an event is one, and can be written again. */
-#include "run/record.h"
+#include "event/ipc.h"
 #include "fuzz.h"
 
 static void take_event(const struct event *event) {

@@ -4,7 +4,7 @@
  * strings are, it is text: UTF-8 without control characters, but for ends of lines and tabs.
  */
 #include "fuzz.h"
-#include "report/report-json.h"
+#include "report/formats/report-json.h"
 
 static void check_entry(const struct report_entry *entry) {
     FUZZ_CHECK(!str_empty(entry->name) && entry->target && entry->console && entry->output && entry->again);

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 
 #include "fuzz.h"
-#include "guest/subresult.h"
+#include "event/subresult.h"
 
 /* Of one test; some room beyond what the readers promise to cut at. */
 #define FUZZ_NAME_MAX 4096u

@@ -3,7 +3,7 @@
  * A command's output as TAP and KTAP: however it is cut it means the same, and nothing behind it turns a failure that
  * was given into none.
  */
-#include "guest/tap.h"
+#include "testresults/tap-reader.h"
 #include "fuzz.h"
 #include "subresults.h"
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "report/collect.h"
-#include "report/github.h"
+#include "report/formats/github.h"
 #include "report/writers.h"
 
 static unsigned long long state;

@@ -9,7 +9,7 @@
 
 #include <time.h>
 
-#include "guest/agent.h"
+#include "guest/agent-client.h"
 
 /* Of a client that has sent all that a frame may be an answer to. */
 #define ASKED .executing = true, .syncing = true

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "run/boot-console.h"
+#include "console/boot-console.h"
 
 /* The end of a console, and what its meaning must speak of; NULL: the boot goes on. */
 static void an_end_is_told_from_a_boot_that_goes_on(void **state) {

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "config/config.h"
 #include "config/internal.h"
-#include "guest/findings.h"
+#include "console/findings.h"
 
 #define HEAD "[[target]]\nname = \"a\"\nkernel = \"k\"\ncommand = \"c\"\n"
 

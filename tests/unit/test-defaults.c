@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "config/config.h"
-#include "guest/findings.h"
+#include "console/findings.h"
 
 static struct config *parse(const char *text) {
     _cleanup_error_ struct error *error = NULL;

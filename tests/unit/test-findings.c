@@ -9,8 +9,8 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "guest/findings.h"
-#include "guest/kmsg.h"
+#include "console/findings.h"
+#include "console/kmsg.h"
 
 #include "test-findings-corpus.h"
 

@@ -2,7 +2,7 @@
 /* Kernel files: the good ones are read, the bad ones are refused by what they look like, and none is trusted. */
 #include "test-modules-fixture.h"
 
-#include "initramfs/kernel.h"
+#include "kernel/kernel.h"
 
 #define RELEASE "6.1.0-test+1"
 

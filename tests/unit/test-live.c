@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "report/lines.h"
+#include "report/screen/lines.h"
 #include "report/sink.h"
-#include "report/spool.h"
-#include "run/schedule.h"
+#include "report/screen/spool.h"
+#include "supervise/schedule.h"
 #include "screen.h"
 
 #define OUT 901

@@ -9,7 +9,7 @@
 
 #include "cli/list.h"
 #include "config/matrix.h"
-#include "guest/findings.h"
+#include "console/findings.h"
 
 #define HEAD "[[matrix]]\nname = '{a}'\nkernel = 'k'\ncommand = 'c'\n"
 

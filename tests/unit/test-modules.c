@@ -2,7 +2,7 @@
 /* Where modules are looked for, which are loaded in which order, and what is said when a driver is missing. */
 #include "test-modules-fixture.h"
 
-#include "initramfs/modules.h"
+#include "modules/modules.h"
 
 #define RELEASE "6.1.0-unit-test"
 

@@ -11,7 +11,7 @@
 #include "cli/help.h"
 #include "cli/options.h"
 #include "config/config.h"
-#include "guest/findings.h"
+#include "console/findings.h"
 
 #define MAX_WORDS 32
 

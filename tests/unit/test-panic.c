@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "guest/kmsg.h"
-#include "guest/panic.h"
+#include "console/kmsg.h"
+#include "console/panic.h"
 
 #define PANIC "Kernel panic - not syncing: "
 #define STAMP "[    1.234567] "

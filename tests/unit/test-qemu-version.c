@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "run/qemu-version.h"
+#include "qemu/version.h"
 
 static void what_programs_print(void **state) {
     static const struct {

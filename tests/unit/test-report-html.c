@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "report/html.h"
+#include "report/formats/html.h"
 
 #define SECOND 1000000000ULL
 #define REPLACED "\xef\xbf\xbd"

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "report/report-json.h"
+#include "report/formats/report-json.h"
 
 #define HASH "0123456789abcdef0123456789abcdef"
 /* Members of a report with one target that may not be missing. */

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "run/host.h"
-#include "run/schedule.h"
+#include "supervise/host-capacity.h"
+#include "supervise/schedule.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define JOBS_MAX 64

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "run/persist.h"
-#include "run/scratch.h"
+#include "prepare/persist.h"
+#include "prepare/scratch.h"
 
 static char top[] = "/tmp/vmtest-test-scratch-XXXXXX";
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "template/digest.h"
+#include "base/digest.h"
 #include "template/key.h"
 #include "template/sparse.h"
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "run/verdict.h"
+#include "event/verdict.h"
 
 static void each_verdict_has_the_name_that_is_documented(void **state) {
     static const char *const names[VERDICT_COUNT] = {

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import read_file, write_file
 
-# As the kernel's own stand on the console: which of the two wrote them cannot be told (src/guest/findings.h).
+# As the kernel's own stand on the console: which of the two wrote them cannot be told (src/console/findings.h).
 WARNING = ["------------[ cut here ]------------", "WARNING: CPU: 0 PID: 77 at kernel/test.c:12 provoked+0x16/0x20 [test]",
            "Modules linked in: test", "Call Trace:", " <TASK>", " do_one_initcall+0x44/0x200", " </TASK>",
            "---[ end trace 0000000000000000 ]---"]

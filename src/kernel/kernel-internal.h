@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files that read kernels share among themselves. */
+#ifndef VMTEST_KERNEL_KERNEL_INTERNAL_H
+#define VMTEST_KERNEL_KERNEL_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "kernel/kernel.h"
+
+/* kernel_open() without the file: fills in what the bytes of kernel->map say. `path` is there for messages. */
+int kernel_read(struct kernel *kernel, struct error **ret_error) _must_check_;
+
+/* Fills *ret_error with what the bytes of `path` look like, given that they are no kernel of this build's. */
+int kernel_refuse(const char *path, const void *data, size_t size, struct error **ret_error) _must_check_;
+
+/* The architecture of an ELF machine number, as uname -m says it or in words; NULL when unknown. */
+const char *kernel_machine_name(unsigned machine);
+
+/* Finds "Linux version X " and gives X, or NULL. Caller frees. */
+char *kernel_find_banner(const void *data, size_t size);
+
+/* As kernel_find_banner(), in the loaded part of an ELF file. */
+char *kernel_find_elf_banner(const void *data, size_t size);
+
+#endif

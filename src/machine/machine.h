@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A running machine as its worker sees it: QEMU, its sockets, the two protocols, and the one primitive, "wait until X,
+ * or the machine has ended, or the deadline passes".
+ */
+#ifndef VMTEST_MACHINE_MACHINE_H
+#define VMTEST_MACHINE_MACHINE_H
+
+#include "base/clock.h"
+#include "guest/agent-client.h"
+#include "console/findings.h"
+#include "guest/qga.h"
+#include "qemu/accel.h"
+#include "qemu/process.h"
+#include "qemu/qmp.h"
+#include "event/event.h"
+
+/* Output that the supervisor has not taken yet: beyond this the guest is not granted more, and its console waits. */
+#define MACHINE_QUEUE_LIMIT (1u << 20)
+
+struct results;
+
+struct machine {
+    int channel;   /* socket to the supervisor */
+    int signal_fd; /* SIGTERM, SIGINT, SIGHUP */
+    int qmp_fd;
+    int agent_fd;
+    int console_fd;
+    int qga_fd; /* an image target's guest agent; -1 without one */
+    struct qemu_process qemu;
+    int qemu_status; /* wait status, once reaped */
+    bool qemu_gone;
+
+    struct qmp qmp;
+    struct buffer qmp_out;
+    struct agent_client agent;
+    struct qga qga;
+    bool writes_image;         /* there is no overlay: what the guest writes stays */
+    bool windows;              /* the guest agent says so */
+    bool by_qga;               /* there is no agent of ours: the guest agent runs the command */
+    unsigned qga_talking;      /* which opening of its port the guest agent is talked to since */
+    uint64_t qga_answers;      /* how many requests it has answered */
+    unsigned resets_taken;     /* reboots that have been judged */
+    bool closing;              /* the verdict is known, and the guest is being shut down */
+    struct buffer qemu_output; /* QEMU's own last words */
+    struct buffer console;     /* the console's last bytes */
+    struct findings findings;  /* what the guest's kernel reported on it */
+    uint64_t console_bytes;    /* how much has come of it */
+    uint64_t console_heard;    /* how much of that somebody who waits for more has seen */
+    struct buffer panic_text;  /* of the console, around the panic that stands there */
+    char *console_kept;        /* its tail from before the tasks were shown, or NULL */
+    char *tasks;               /* what the guest's tasks are at (worker/blocked-tasks.h), or NULL */
+    struct results *results;   /* of the command's own tests (worker/subresults.h); NULL: none are wanted */
+    struct buffer output;      /* the last bytes of what the command wrote, both streams */
+    size_t console_past;       /* how much of it is of no interest any more to who looks for a panic */
+    struct buffer queue;       /* records for the supervisor */
+    size_t queue_sent;         /* how much of it has gone */
+    struct buffer input;       /* records from the supervisor */
+    uint64_t credit;           /* output that the guest may still send */
+    deadline_t port_due;       /* the agent's port has closed: until then QEMU's own end is waited for */
+    uint64_t uncredited;       /* output taken from the guest and not yet granted anew */
+
+    uint64_t start;          /* clock_now() of vmtest's start */
+    uint64_t run_timeout;    /* nanoseconds; 0: none */
+    deadline_t run_deadline; /* machine/timeouts.h */
+    enum stage stage;
+    uint64_t stage_start;
+    enum accel accel;
+
+    /* The end: set once, by the first cause. */
+    bool ended;
+    enum verdict verdict;
+    int detail;
+    char *reason;
+
+    /* Liveness: a ping that has no answer yet, and what to make of it. */
+    uint64_t lost_after; /* how long that may be; 0: the default for the acceleration in use */
+    deadline_t ping_due;
+    deadline_t pong_due; /* DEADLINE_NONE: no ping is under way */
+    uint64_t pongs_seen;
+    bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
+    bool panic_asked;     /* it has been answered once already */
+    bool end_asked;       /* the ping that is under way was sent after a panic's last line */
+    bool end_again;       /* a line of a panic has come once more since */
+    deadline_t again_due; /* and is to be asked once more then */
+    bool kexec_suspected; /* another kernel's start stands on the console; the same */
+    bool pinged;          /* `pong_due` is about a ping that was sent */
+
+    /* The same of QEMU itself: one of the two is set while it runs, unless a command of ours is under way. */
+    deadline_t beat_due;  /* when it is to be asked */
+    deadline_t beat_lost; /* when its answer, or its greeting, has not come in time */
+
+    /* An image's boot: what its console or firmware shows means that it will not come up, unless it goes on. */
+    bool doomed;
+    deadline_t doom_due;
+};
+
+void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t start);
+void machine_deinit(struct machine *machine);
+
+/* Forgets a machine that has ended, so that another can be started; what is queued for the supervisor stays. */
+void machine_reset(struct machine *machine);
+
+/* Queues an event for the supervisor. */
+void machine_emit(struct machine *machine, const struct event *event);
+void machine_notice(void *machine, const char *line);
+void machine_enter(struct machine *machine, enum stage stage, bool from_template);
+/* The verdict is known, and the guest is still to be talked to: waiting goes on, and the verdict stays as it is. */
+void machine_begin_closing(struct machine *machine);
+/* Takes bytes that the command wrote. */
+void machine_output(struct machine *machine, enum output_stream stream, const void *data, size_t size);
+/* Sets how the run ended, unless that is known already. */
+void machine_end(struct machine *machine, enum verdict verdict, int detail, const char *format, ...) _printf_(4, 5);
+
+/*
+ * Moves bytes until `done` says true, the run has ended (machine->ended), or the deadline has passed. True when `done`
+ * was reached.
+ */
+bool machine_wait(struct machine *machine, bool (*done)(const struct machine *), deadline_t deadline);
+
+/*
+ * Takes what stands on the console already: what the kernel wrote before the command ended is there by then, and may be
+ * what decides the verdict.
+ */
+void machine_drain_console(struct machine *machine);
+
+/* How long the guest may leave a question unanswered, in nanoseconds. */
+uint64_t machine_lost_after(const struct machine *machine);
+
+/* Whether the guest has been talked to: an agent of either kind has answered. */
+bool machine_is_up(const struct machine *machine);
+
+/* Writes everything that is queued to the supervisor, however long that takes; a supervisor that is gone drops it. */
+void machine_flush(struct machine *machine);
+
+/* machine/machine-judge.c: what an event means for the run. */
+void machine_judge_qemu_exit(struct machine *machine);
+void machine_judge_console(struct machine *machine, const char *data, size_t size);
+void machine_judge_silence(struct machine *machine);
+void machine_judge_qmp(struct machine *machine);
+/* What is to be told of an image that did not come up in time: why that may be. Caller frees. */
+char *machine_likely_reason(const struct machine *machine);
+/* The last lines of the console, as text; never NULL, owned by the machine. */
+const char *machine_console_tail(struct machine *machine);
+/* The same of what the command wrote. */
+const char *machine_output_tail(struct machine *machine);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/command-by-agent.h"
+
+#include <signal.h>
+
+#include "machine/qga-call.h"
+#include "worker/command-by-qga.h"
+#include "machine/timeouts.h"
+#include "worker/subresults.h"
+#include "worker/blocked-tasks.h"
+
+/* For a command that was killed, and for what it has written to get out, once its time is up. */
+#define LAST_WORDS (5 * NSEC_PER_SEC)
+#define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
+#define OUTPUT_CREDIT (1u << 20)
+
+extern char **environ;
+
+static bool has_exited(const struct machine *machine) {
+    return machine->agent.state == AGENT_EXITED || machine->agent.state == AGENT_FAILED;
+}
+
+static bool has_exited_or_gone(const struct machine *machine) {
+    return has_exited(machine) || machine->qemu_gone || machine->qmp.agent_closed;
+}
+
+static bool is_synced(const struct machine *machine) {
+    return machine->agent.state == AGENT_SYNCED || machine->qemu_gone;
+}
+
+/* Whether an entry, "NAME=VALUE", is one of those that tell the axes: vmtest may itself run for a matrix. */
+static bool is_set_by(const struct strv *axes, const char *entry) {
+    size_t length = strcspn(entry, "=");
+
+    for (size_t i = 0; i < axes->count; i++) {
+        if (strncmp(axes->items[i], entry, length) == 0 && axes->items[i][length] == '=')
+            return true;
+    }
+    return false;
+}
+
+/*
+ * What the command gets of vmtest's environment, and where in a matrix it stands. An image target's shell for a person
+ * has to know the terminal.
+ */
+static void choose_environment(const struct target *target, struct strv *environment) {
+    const char *type = getenv("TERM");
+    _cleanup_strv_ struct strv axes = {0};
+
+    for (size_t i = 0; i < target->n_axes; i++) {
+        _cleanup_free_ char *name = target_axis_variable(target->axes[i].name);
+
+        strv_append_printf(&axes, "%s=%s", name, target->axes[i].value);
+    }
+    for (char **entry = environ; *entry; entry++) {
+        if (target_passes(target, *entry) && !is_set_by(&axes, *entry))
+            strv_append(environment, *entry);
+    }
+    for (size_t i = 0; i < axes.count; i++)
+        strv_append(environment, axes.items[i]);
+    if (target->image && target->interactive)
+        strv_append_printf(environment, "TERM=%s", type ? type : "dumb");
+}
+
+static int send_exec(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                     const struct worker_options *options, struct error **ret_error) {
+    _cleanup_strv_ struct strv argv = {0};
+    struct agent_exec exec = {
+        .credit = OUTPUT_CREDIT,
+        .directory = preparation->directory,
+        .argv = &argv,
+    };
+    _cleanup_strv_ struct strv environment = {0};
+
+    choose_environment(target, &environment);
+    exec.environment = environment.count > 0 ? environment.items : (char *const[]){NULL};
+    if (target->image)
+        exec.flags |= WIRE_EXEC_INHERIT;
+    if (target->interactive) {
+        exec.flags |= WIRE_EXEC_SHELL | WIRE_EXEC_LOGIN;
+        exec.flags |= options->terminal ? WIRE_EXEC_TERMINAL : WIRE_EXEC_STDIN;
+        exec.rows = options->rows;
+        exec.columns = options->columns;
+    } else if (target->argv.count > 0) {
+        strv_copy(&argv, &target->argv);
+    } else {
+        exec.flags |= WIRE_EXEC_SHELL;
+        strv_append(&argv, target->command);
+    }
+    machine->credit = OUTPUT_CREDIT;
+    return agent_client_exec(&machine->agent, &exec, ret_error);
+}
+
+/*
+ * The command's time is up: the verdict stands whatever happens now. What the tasks are at is asked for first, while it
+ * still is as it was; then the command is asked to end, and what it has written belongs to the user.
+ */
+static void end_by_timeout(struct machine *machine, const struct target *target) {
+    limits_end(machine, "the command", target->timeout, "timeout", NULL);
+    machine_begin_closing(machine);
+    tasks_ask(machine);
+    agent_client_signal(&machine->agent, SIGTERM);
+    if (!machine_wait(machine, has_exited_or_gone, deadline_in(target->kill_after)) && !machine->ended) {
+        agent_client_signal(&machine->agent, SIGKILL);
+        (void)machine_wait(machine, has_exited_or_gone, deadline_in(LAST_WORDS));
+    }
+    if (!machine->ended && !machine->qemu_gone && machine->agent.state == AGENT_EXITED) {
+        agent_client_sync(&machine->agent);
+        (void)machine_wait(machine, is_synced, deadline_in(LAST_WORDS));
+    }
+    machine->ended = true;
+}
+
+/* What it was asked last may not have been answered: the two are brought into step first. */
+static void sync_by_guest_agent(struct machine *machine, deadline_t deadline) {
+    if (machine->windows || guest_agent_connect(machine, deadline))
+        (void)guest_fallback_sync(machine, deadline);
+}
+
+/* The guest agent has no way to end a command: its time is up, and the verdict stands. */
+static void run_by_guest_agent(struct machine *machine, const struct target *target) {
+    _cleanup_strv_ struct strv environment = {0};
+
+    choose_environment(target, &environment);
+    if (guest_fallback_command(machine, target, &environment, limits_deadline(machine, target->timeout)))
+        return;
+    if (machine->ended)
+        return;
+    limits_end(machine, "the command", target->timeout, "timeout", NULL);
+    machine_begin_closing(machine);
+    tasks_ask(machine);
+    sync_by_guest_agent(machine, deadline_in(LAST_WORDS));
+    machine->ended = true;
+}
+
+/* The command has ended: what it wrote to the shares is to be on the host before that is told. */
+static void end_by_exit(struct machine *machine) {
+    const struct agent_client *agent = &machine->agent;
+
+    agent_client_sync(&machine->agent);
+    if (!machine_wait(machine, is_synced, deadline_in(SYNC_TIMEOUT)))
+        machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back in time");
+    else if (agent->state != AGENT_SYNCED)
+        machine_end(machine, VERDICT_LOST, 0, "the machine went away before its files were written back");
+    else if (agent->signalled)
+        machine_end(machine, VERDICT_SIGNAL, (int)agent->status, "the command was ended by signal %d (%s)",
+                    (int)agent->status, strsignal((int)agent->status));
+    else if (agent->status != 0)
+        machine_end(machine, VERDICT_FAIL, (int)agent->status, "the command exited with code %d", (int)agent->status);
+    else
+        machine_end(machine, VERDICT_PASS, 0, "%s", "");
+}
+
+void command_run(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                 const struct worker_options *options) {
+    _cleanup_error_ struct error *error = NULL;
+
+    machine->results = results_new(machine, target, preparation);
+    if (machine->results && !results_begin(machine->results, limits_deadline(machine, target->timeout))) {
+        limits_end(machine, "the command", target->timeout, "timeout", NULL);
+        return;
+    }
+    if (machine->by_qga) {
+        run_by_guest_agent(machine, target);
+        return;
+    }
+    if (send_exec(machine, target, preparation, options, &error) < 0) {
+        machine_end(machine, VERDICT_ERROR, 0, "%s", error_message(error));
+        return;
+    }
+    if (!machine_wait(machine, has_exited, limits_deadline(machine, target->timeout))) {
+        if (!machine->ended)
+            end_by_timeout(machine, target);
+    } else if (machine->agent.state == AGENT_FAILED) {
+        machine_end(machine, VERDICT_ERROR, 0, "%s", machine->agent.failure);
+    } else {
+        end_by_exit(machine);
+    }
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stage of the command: from its start in a guest that has been set up to the verdict. */
+#ifndef VMTEST_WORKER_COMMAND_BY_AGENT_H
+#define VMTEST_WORKER_COMMAND_BY_AGENT_H
+
+#include "config/target.h"
+#include "machine/machine.h"
+#include "prepare/prepare.h"
+#include "worker/worker.h"
+
+/*
+ * Runs the target's command and ends the run by how that ended, or because its time was up.
+ */
+void command_run(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                 const struct worker_options *options);
+
+#endif

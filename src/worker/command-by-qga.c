@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/command-by-qga.h"
+
+#include <signal.h>
+
+#include "machine/qga-call.h"
+#include "worker/subresults.h"
+
+#define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
+#define EXIT_NOT_FOUND 127
+/* What a guest agent is stopped for, a reboot or a new start, shows within this time. */
+#define GONE_GRACE (30 * NSEC_PER_SEC)
+
+/* $1: mount tag, $2: mount point, $3: ro or rw. */
+static const char mount_script[] = "modprobe -a -q 9pnet_virtio 9p 2>/dev/null; mkdir -p \"$2\" && mount -t 9p -o "
+                                   "\"trans=virtio,version=9p2000.L,msize=512000,access=client,cache=mmap,$3\" "
+                                   "\"$1\" \"$2\"";
+
+/* $1: the command. */
+static const char shell_script[] = "s=$(command -v bash) || s=$(command -v sh); exec \"$s\" -c \"$1\"";
+
+/* Whatever the mask in kernel.sysrq forbids to keys. */
+static const char tasks_script[] = "for key in 9 t l w; do echo $key > /proc/sysrq-trigger || exit; done";
+
+static void add_script(struct strv *arguments, const char *script) {
+    strv_append(arguments, "-c");
+    strv_append(arguments, script);
+    strv_append(arguments, "vmtest");
+}
+
+static void end_by_mount(struct machine *machine, const struct agent_mount *mount,
+                         const struct qga_exec_status *status) {
+    _cleanup_free_ char *words = xstrndup(status->err.data ? status->err.data : "", status->err.size);
+
+    words[strcspn(words, "\r\n")] = '\0';
+    machine_end(machine, VERDICT_ERROR, 0,
+                "mounting %s in the guest failed (%s); a guest without 9p can run with share = \"none\"", mount->path,
+                words);
+}
+
+static bool mount_one(struct machine *machine, const struct agent_mount *mount, deadline_t deadline) {
+    _cleanup_strv_ struct strv arguments = {0};
+    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    struct qga_exec_status status = {0};
+    enum guest_exec_result result;
+
+    add_script(&arguments, mount_script);
+    strv_append(&arguments, mount->source);
+    strv_append(&arguments, mount->path);
+    strv_append(&arguments, mount->writable ? "rw" : "ro");
+    result = guest_exec_run(machine, &program, NULL, deadline, &status);
+    if (result == GUEST_EXEC_REFUSED || result == GUEST_EXEC_FORGOTTEN)
+        machine_end(machine, VERDICT_ERROR, 0,
+                    "mounting %s in the guest failed (%s); a guest without a shell can run with share = \"none\"",
+                    mount->path, machine->qga.error);
+    else if (result == GUEST_EXEC_EXITED && (status.signalled || status.status != 0))
+        end_by_mount(machine, mount, &status);
+    qga_exec_status_deinit(&status);
+    return result != GUEST_EXEC_NO_ANSWER && !machine->ended;
+}
+
+bool guest_fallback_setup(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+    for (size_t i = 0; i < preparation->n_mounts; i++) {
+        if (!mount_one(machine, &preparation->mounts[i], deadline))
+            return false;
+    }
+    return true;
+}
+
+static void emit(struct machine *machine, enum output_stream stream, const struct buffer *text, bool truncated) {
+    if (text->size > 0)
+        machine_output(machine, stream, text->data, text->size);
+    if (truncated)
+        machine_notice(machine, stream == OUTPUT_STDERR
+                                    ? "the guest agent cut the command's standard error off: it was too long"
+                                    : "the guest agent cut the command's output off: it was too long");
+}
+
+bool guest_fallback_sync(struct machine *machine, deadline_t deadline) {
+    _cleanup_strv_ struct strv arguments = {0};
+    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    struct qga_exec_status status = {0};
+
+    enum guest_exec_result result;
+
+    if (machine->windows)
+        return true;
+    strv_append(&arguments, "-c");
+    strv_append(&arguments, "sync");
+    result = guest_exec_run(machine, &program, NULL, deadline, &status);
+    qga_exec_status_deinit(&status);
+    return result == GUEST_EXEC_EXITED;
+}
+
+/* What the command's own loop was asked last may not have been answered: the two are brought into step first. */
+bool guest_fallback_tasks(struct machine *machine, deadline_t deadline) {
+    _cleanup_strv_ struct strv arguments = {0};
+    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    struct qga_exec_status status = {0};
+    bool shown;
+
+    if (machine->windows || !guest_agent_connect(machine, deadline))
+        return false;
+    strv_append(&arguments, "-c");
+    strv_append(&arguments, tasks_script);
+    shown = guest_exec_run(machine, &program, NULL, deadline, &status) == GUEST_EXEC_EXITED && !status.signalled &&
+            status.status == 0;
+    qga_exec_status_deinit(&status);
+    return shown;
+}
+
+static void end_by_status(struct machine *machine, const struct qga_exec_status *status) {
+    emit(machine, OUTPUT_STDOUT, &status->out, status->out_truncated);
+    if (status->out_truncated && machine->results)
+        results_cut_off(machine->results);
+    emit(machine, OUTPUT_STDERR, &status->err, status->err_truncated);
+    if (!guest_fallback_sync(machine, deadline_in(SYNC_TIMEOUT)))
+        machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back");
+    if (status->signalled)
+        machine_end(machine, VERDICT_SIGNAL, status->status, "the command was ended by signal %d (%s)", status->status,
+                    strsignal(status->status));
+    else if (status->status != 0)
+        machine_end(machine, VERDICT_FAIL, status->status, "the command exited with code %d", status->status);
+    else
+        machine_end(machine, VERDICT_PASS, 0, "%s", "");
+}
+
+static bool is_back(const struct machine *machine) {
+    return machine->qmp.qga_open && !machine->qemu_gone && guest_agent_is_gone(machine);
+}
+
+/* Nobody can tell how the command ended. A system that goes down stops its guest agent first. */
+static void end_by_loss(struct machine *machine, enum guest_exec_result result, deadline_t deadline) {
+    bool back = result == GUEST_EXEC_FORGOTTEN ||
+                machine_wait(machine, is_back, deadline_earlier(deadline, deadline_in(GONE_GRACE)));
+
+    if (machine->ended || (!back && deadline_passed(deadline)))
+        return;
+    machine_end(machine, VERDICT_LOST, 0,
+                "the guest agent, which ran the command, was %s: how the command ended is not known",
+                back ? "restarted" : "stopped");
+}
+
+/* As our agent says it: to standard error, and with the shell's code. */
+static void end_by_refusal(struct machine *machine) {
+    _cleanup_free_ char *line = xasprintf("vmtest: %s\n", machine->qga.error);
+
+    machine_output(machine, OUTPUT_STDERR, line, strlen(line));
+    machine_end(machine, VERDICT_FAIL, EXIT_NOT_FOUND, "the command exited with code %d", EXIT_NOT_FOUND);
+}
+
+/* The path to be run; its arguments are appended. */
+static const char *compose(const struct machine *machine, const struct target *target, struct strv *arguments) {
+    if (target->argv.count > 0) {
+        for (size_t i = 1; i < target->argv.count; i++)
+            strv_append(arguments, target->argv.items[i]);
+        return target->argv.items[0];
+    }
+    if (machine->windows) {
+        strv_append(arguments, "/c");
+        strv_append(arguments, target->command);
+        return "cmd.exe";
+    }
+    add_script(arguments, shell_script);
+    strv_append(arguments, target->command);
+    return "/bin/sh";
+}
+
+bool guest_fallback_command(struct machine *machine, const struct target *target, const struct strv *environment,
+                            deadline_t deadline) {
+    _cleanup_strv_ struct strv arguments = {0};
+    _cleanup_strv_ struct strv with_environment = {0};
+    struct guest_program program = {.arguments = &arguments};
+    struct qga_exec_status status = {0};
+    enum guest_exec_result result;
+
+    if (target->interactive) {
+        machine_end(machine, VERDICT_ERROR, 0, "an interactive shell needs vmtest's agent in the image");
+        return true;
+    }
+    program.path = compose(machine, target, &arguments);
+    if (environment->count > 0 && machine->windows) {
+        machine_notice(machine, target->where[KEY_ENV_PASS]
+                                    ? "env_pass does nothing here: it needs vmtest's agent in the image"
+                                    : "VMTEST_AXIS_* are not set here: that needs vmtest's agent in the image");
+    } else if (environment->count > 0) {
+        strv_copy(&with_environment, environment);
+        strv_append(&with_environment, program.path);
+        strv_copy(&with_environment, &arguments);
+        program = (struct guest_program){.path = "env", .arguments = &with_environment};
+    }
+    result = guest_exec_run(machine, &program, NULL, deadline, &status);
+    if (result == GUEST_EXEC_EXITED)
+        end_by_status(machine, &status);
+    else if (result == GUEST_EXEC_REFUSED)
+        end_by_refusal(machine);
+    else if (!machine->ended && (result == GUEST_EXEC_FORGOTTEN || guest_agent_is_gone(machine)))
+        end_by_loss(machine, result, deadline);
+    qga_exec_status_deinit(&status);
+    return machine->ended;
+}

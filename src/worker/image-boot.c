@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/image-boot.h"
+
+#include "base/log.h"
+#include "machine/qga-call.h"
+
+/* The agent's exit status when it ran but could not attach (agent/agent.h). */
+#define ATTACH_FAILED 3
+
+/* The agent, embedded in this program. */
+extern const char agent_blob[];
+extern const char agent_blob_end[];
+
+/* Where the agent is put, in this order. Some systems let no program run from the one or the other. */
+static const char *const places[] = {"/dev/shm", "/var/tmp", "/tmp", "/root"};
+
+/* $1: the place. The agent comes on standard input, and goes on in the background once its port is open. */
+static const char start_script[] = "umask 077; f=\"$1/.vmtest-agent-$$\"; cat >\"$f\" && chmod 700 \"$f\" && "
+                                   "\"$f\" --attach; r=$?; rm -f \"$f\"; exit $r";
+
+static bool said_hello(const struct machine *machine) {
+    return machine->agent.state != AGENT_SILENT;
+}
+
+/* One line of what a program wrote to its standard error, without the newline. Caller frees. */
+static char *last_line(const struct buffer *text) {
+    size_t end = text->size;
+
+    while (end > 0 && strchr("\r\n ", text->data[end - 1]))
+        end--;
+    size_t begin = end;
+    while (begin > 0 && text->data[begin - 1] != '\n')
+        begin--;
+    return xstrndup(text->data ? text->data + begin : "", end - begin);
+}
+
+/* Replaces a reason by a newer one. */
+static void set_reason(char **reason, char *text) {
+    free(*reason);
+    *reason = text;
+}
+
+/* What guest-get-osinfo tells; a guest agent that does not know it or has it switched off tells nothing. */
+static bool learn_system(struct machine *machine, const struct arch *arch, deadline_t deadline, char **reason) {
+    struct qga_osinfo osinfo = {0};
+
+    if (!guest_agent_call(machine, "guest-get-osinfo", NULL, deadline))
+        return false;
+    if (machine->qga.error || qga_parse_osinfo(machine->qga.reply, &osinfo, NULL) < 0)
+        return true;
+    log_debug("guest: %s, kernel %s, %s", osinfo.name ? osinfo.name : "?",
+              osinfo.kernel_release ? osinfo.kernel_release : "?", osinfo.machine ? osinfo.machine : "?");
+    machine->windows = str_equal(osinfo.id, "mswindows");
+    if (machine->windows)
+        set_reason(reason, xstrdup("the system is Windows"));
+    else if (osinfo.machine && !str_equal(osinfo.machine, arch->name))
+        set_reason(reason, xasprintf("the system is one for %s", osinfo.machine));
+    if (!machine->agent.release && osinfo.kernel_release)
+        machine->agent.release = xstrdup(osinfo.kernel_release);
+    qga_osinfo_deinit(&osinfo);
+    return true;
+}
+
+/* False when the run has ended: a guest agent without guest-exec can do nothing for us. */
+static bool check_commands(struct machine *machine, deadline_t deadline) {
+    _cleanup_error_ struct error *error = NULL;
+    struct qga_info info = {0};
+    const char *missing = NULL;
+    bool known = false;
+
+    if (!guest_agent_call(machine, "guest-info", NULL, deadline))
+        return false;
+    if (machine->qga.error)
+        return true; /* guest-exec itself will tell */
+    if (qga_parse_info(machine->qga.reply, &info, &error) < 0) {
+        machine_end(machine, VERDICT_ERROR, 0, "%s", error_message(error));
+        return false;
+    }
+    if (!info.exec) {
+        missing = "guest-exec";
+        known = info.exec_known;
+    } else if (!info.exec_status) {
+        missing = "guest-exec-status";
+        known = info.exec_status_known;
+    }
+    if (missing && known)
+        machine_end(machine, VERDICT_ERROR, 0,
+                    "the image's guest agent has %s switched off: in the image, take it out of 'block-rpcs' (or "
+                    "'blacklist', or add it to 'allow-rpcs') in /etc/qemu/qemu-ga.conf, or change FILTER_RPC_ARGS or "
+                    "BLACKLIST_RPC in /etc/sysconfig/qemu-ga",
+                    missing);
+    else if (missing)
+        machine_end(machine, VERDICT_ERROR, 0, "the image's guest agent (%s) does not know %s: install a newer one",
+                    info.version ? info.version : "of unknown version", missing);
+    qga_info_deinit(&info);
+    return !missing;
+}
+
+enum start_result {
+    START_DONE,  /* it has said hello */
+    START_NEXT,  /* not from this place */
+    START_NEVER, /* from no place */
+    START_ENDED, /* time or the run is over */
+};
+
+static enum start_result judge_start(const struct qga_exec_status *status, char **reason) {
+    if (!status->signalled && status->status == 0)
+        return START_DONE;
+
+    char *line = last_line(&status->err);
+    if (*line == '\0') {
+        free(line);
+        line = xasprintf("it ended with %s %d", status->signalled ? "signal" : "status", status->status);
+    }
+    set_reason(reason, line);
+    return !status->signalled && status->status == ATTACH_FAILED ? START_NEVER : START_NEXT;
+}
+
+static enum start_result start_agent(struct machine *machine, const char *place, deadline_t deadline, char **reason) {
+    _cleanup_strv_ struct strv arguments = {0};
+    const struct guest_program program = {
+        .path = "/bin/sh",
+        .arguments = &arguments,
+        .input = agent_blob,
+        .input_size = (size_t)(agent_blob_end - agent_blob),
+    };
+    struct qga_exec_status status = {0};
+    enum start_result result = START_ENDED;
+
+    strv_append(&arguments, "-c");
+    strv_append(&arguments, start_script);
+    strv_append(&arguments, "vmtest");
+    strv_append(&arguments, place);
+    switch (guest_exec_run(machine, &program, said_hello, deadline, &status)) {
+    case GUEST_EXEC_STOPPED:
+        return START_DONE;
+    case GUEST_EXEC_EXITED:
+        result = judge_start(&status, reason);
+        break;
+    case GUEST_EXEC_FORGOTTEN:
+        set_reason(reason, xstrdup(machine->qga.error));
+        result = START_NEXT;
+        break;
+    case GUEST_EXEC_REFUSED:
+        set_reason(reason, xstrdup(machine->qga.error));
+        result = START_NEVER;
+        break;
+    case GUEST_EXEC_NO_ANSWER:
+        break;
+    }
+    qga_exec_status_deinit(&status);
+    return result;
+}
+
+static void fall_back(struct machine *machine, const char *reason) {
+    _cleanup_free_ char *line = xasprintf("vmtest's agent does not run in this image (%s): the guest agent runs the "
+                                          "command, and its output comes at its end",
+                                          reason);
+
+    machine_notice(machine, line);
+    machine->by_qga = true;
+}
+
+static bool is_up_or_gone(const struct machine *machine) {
+    return said_hello(machine) || guest_agent_is_gone(machine);
+}
+
+/* One conversation with the guest agent. False when it did not come to its end. */
+static bool converse(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+    _cleanup_free_ char *reason = NULL;
+    enum start_result result = START_NEXT;
+
+    if (!guest_agent_connect(machine, deadline) || !check_commands(machine, deadline) ||
+        !learn_system(machine, preparation->arch, deadline, &reason))
+        return false;
+    if (reason)
+        result = START_NEVER;
+    for (size_t i = 0; i < ARRAY_SIZE(places) && result == START_NEXT; i++) {
+        log_debug("starting the agent in %s", places[i]);
+        result = start_agent(machine, places[i], deadline, &reason);
+    }
+    if (result == START_ENDED)
+        return false;
+    if (result == START_DONE)
+        return machine_wait(machine, is_up_or_gone, deadline) && said_hello(machine);
+    fall_back(machine, reason ? reason : "it could not be started");
+    return true;
+}
+
+bool image_boot(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+    while (!converse(machine, preparation, deadline)) {
+        if (machine->ended || deadline_passed(deadline))
+            return false;
+        log_debug("the guest agent, or the system, was started anew");
+    }
+    return true;
+}

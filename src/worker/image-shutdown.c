@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/image-shutdown.h"
+
+#include "machine/qga-call.h"
+
+/* systemd gives a service that does not stop 90 s. */
+#define SHUTDOWN_TIMEOUT_KVM (120 * NSEC_PER_SEC)
+#define SHUTDOWN_TIMEOUT_TCG (300 * NSEC_PER_SEC)
+/* How long the guest agent may take to begin before the power button is pressed as well. */
+#define BUTTON_AFTER_KVM (10 * NSEC_PER_SEC)
+#define BUTTON_AFTER_TCG (60 * NSEC_PER_SEC)
+
+static const char not_in_order[] =
+    "the guest was stopped without having shut down, though its image is written to: the "
+    "image's file systems may need a check";
+
+static bool is_gone(const struct machine *machine) {
+    return machine->qemu_gone || machine->qmp.panicked || machine->qmp.io_error;
+}
+
+static bool is_gone_or_answered(const struct machine *machine) {
+    return is_gone(machine) || qga_answered(&machine->qga);
+}
+
+/* The guest may not answer the request: it is on its way down. An error says that it will not go. */
+static void ask_guest_agent(struct machine *machine, deadline_t deadline) {
+    if (!machine->qmp.qga_open || !guest_agent_connect(machine, deadline))
+        return;
+    qga_request(&machine->qga, "guest-shutdown", json_pack("{s:s}", "mode", "powerdown"));
+    (void)machine_wait(machine, is_gone_or_answered, deadline);
+    if (!is_gone(machine) && !machine->qga.error)
+        (void)machine_wait(machine, is_gone, deadline);
+}
+
+static bool may_answer(const struct machine *machine) {
+    return machine_is_up(machine) && !machine->qemu_gone && machine->verdict != VERDICT_PANIC &&
+           machine->verdict != VERDICT_LOST && !machine->qmp.io_error;
+}
+
+void image_shut_down(struct machine *machine) {
+    bool kvm = machine->accel == ACCEL_KVM;
+    deadline_t deadline = deadline_in(kvm ? SHUTDOWN_TIMEOUT_KVM : SHUTDOWN_TIMEOUT_TCG);
+    deadline_t button = deadline_in(kvm ? BUTTON_AFTER_KVM : BUTTON_AFTER_TCG);
+
+    if (!may_answer(machine)) {
+        /* It may have been writing. */
+        if (machine->stage != STAGE_PREPARE)
+            machine_notice(machine, not_in_order);
+        return;
+    }
+    if (machine->verdict == VERDICT_CANCELLED)
+        machine_notice(machine, "shutting the guest down, since its image is written to; stop once more to kill it");
+    machine_begin_closing(machine);
+    ask_guest_agent(machine, button);
+    if (!is_gone(machine) && !machine->ended) {
+        buffer_append_string(&machine->qmp_out, QMP_POWERDOWN);
+        (void)machine_wait(machine, is_gone, deadline);
+    }
+    machine->ended = true;
+    if (machine->qemu_gone && str_equal(machine->qmp.shutdown, "guest-shutdown"))
+        return;
+
+    if (machine->verdict == VERDICT_PASS) {
+        machine->verdict = VERDICT_ERROR;
+        free(machine->reason);
+        machine->reason = xstrdup(not_in_order);
+    } else {
+        machine_notice(machine, not_in_order);
+    }
+}

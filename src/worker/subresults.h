@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The results of the command's own tests (the key `results`): read from its standard output as it comes, or from files
+ * that it leaves in the guest; told as events, counted, and part of the verdict.
+ */
+#ifndef VMTEST_WORKER_SUBRESULTS_H
+#define VMTEST_WORKER_SUBRESULTS_H
+
+#include "machine/machine.h"
+#include "prepare/prepare.h"
+
+struct results;
+
+/* Of the machine's command. NULL where the target has no such results. */
+struct results *results_new(struct machine *machine, const struct target *target,
+                            const struct preparation *preparation);
+void results_free(struct results *results);
+
+/*
+ * Before the command starts: which of the files are there already, so that those of an earlier run are not taken for
+ * its own. False when the deadline has passed or the run has ended.
+ */
+bool results_begin(struct results *results, deadline_t deadline);
+
+/* A piece of the command's standard output. */
+void results_take_output(struct results *results, const void *data, size_t size);
+
+/* Some of that output is lost: what is left of it is no pass, whatever it says. */
+void results_cut_off(struct results *results);
+
+/*
+ * Once the verdict is known and the guest still there: takes what is left, and makes a pass a failure where a test
+ * failed, or where it is not sure that all of them ran. A verdict that is no pass stays.
+ */
+void results_end(struct results *results);
+
+/* How many of each status, for the result. */
+void results_count(const struct results *results, unsigned counts[SUBRESULT_COUNT]);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker itself puts into the directory for its target's artifacts (event/artifact-directory.h). */
+#ifndef VMTEST_WORKER_WORKER_ARTIFACTS_H
+#define VMTEST_WORKER_WORKER_ARTIFACTS_H
+
+#include "config/target.h"
+#include "machine/machine.h"
+#include "prepare/prepare.h"
+
+/*
+ * Both write to `directory`, a descriptor of the target's directory for evidence; `shown` is what the user calls it.
+ *
+ * What the machine is made of, once that is prepared: QEMU's command line as one to paste, and the initramfs that it
+ * needs. *ret_kernel_hash is the kernel's (see struct run_result), the caller's to free; left alone for an image.
+ * What cannot be kept is told in a notice.
+ */
+void evidence_keep_inputs(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                          const char *shown, int directory, char **ret_kernel_hash);
+
+/* The guest's memory, where the target asks for it and the verdict is one for which it is kept. -1: no directory. */
+void evidence_keep_memory(struct machine *machine, const struct target *target, int directory);
+
+#endif
