@@ -2,7 +2,7 @@
 """The scenarios: what is run, what strikes it, and how it may end. Each is a function from a stage to a Plan.
 
 Where a fault races with the end of the run, the endings are a set, and each holds only under the conditions under which
-vmtest can come to it: see design.md on verdicts and vmtest(1).
+vmtest can come to it: see "VERDICTS AND EXIT STATUS" in vmtest(1).
 """
 import hashlib
 import os

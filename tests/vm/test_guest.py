@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guest sees: design.md's section of that name, looked at by probe.py in the guest."""
+"""What a guest sees ("What the guest sees" in README.md), checked by probe.py in the guest."""
 import glob
 import json
 import os
