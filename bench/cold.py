@@ -22,7 +22,7 @@ def cold(bench, report):
         ours.append(bench.timed([*bench.cold_liner, "--", "true"]))
         theirs.append(bench.timed(bench.bare_qemu))
     report.values("vmtest true", ours, "%.2f", "s")
-    report.values("bare QEMU", theirs, "%.2f", "s")
+    report.values("plain QEMU", theirs, "%.2f", "s")
     report.limit("ratio", statistics.median(ours) / statistics.median(theirs), LIMIT_COLD)
 
 
@@ -30,7 +30,7 @@ def processor(bench, report):
     meter, file = f"{bench.directory}/meter", f"{bench.directory}/meter.out"
     compile_c("meter.c", meter, f'-DMETER_QEMU="{bench.qemu}"', f'-DMETER_FILE="{file}"')
     argv = [*bench.cold_liner, "-q", meter, "--", "true"]
-    # A first run with this QEMU, so that nothing is remembered about the other one alone.
+    # Warm up with this QEMU: the caches so far know only the other one.
     bench.timed(argv)
     own = [own_time_of(bench, argv, file) for _ in range(bench.runs)]
     report.values("vmtest's own", own, "%.0f", "ms")
@@ -45,7 +45,7 @@ def own_time_of(bench, argv, file):
     deadline = time.monotonic() + RUN_SECONDS
     usage = None
     try:
-        # wait4() also hands over the children that others left behind; they are not counted in vmtest's usage.
+        # wait4() also returns orphans that were reparented to us; vmtest's usage does not include them.
         while usage is None:
             pid, status, one = os.wait4(-1, os.WNOHANG)
             if pid == process.pid:
@@ -64,7 +64,7 @@ def own_time_of(bench, argv, file):
 
 
 def receive(bench, argv, source, process, data):
-    """MB/s from the first to the last byte of `data` out of the pipe `source`, while `process` produces them."""
+    """MB/s between the first and the last byte of `data` read from the pipe `source`, while `process` writes them."""
     chunks, first, last = [], None, None
     deadline = time.monotonic() + RUN_SECONDS
     while time.monotonic() < deadline:
@@ -117,14 +117,14 @@ def output_of_socat(bench, data):
 
 
 def write_port_toml(bench):
-    """A target with a port of its own, which socat listens on."""
+    """Writes a target with an additional port, on which socat listens."""
     command = ("cp /mnt/vmtest/big /tmp/big && for port in /sys/class/virtio-ports/*; do "
                "if [ \"$(cat $port/name)\" = bench ]; then cat /tmp/big > /dev/${port##*/}; exit; fi; done; exit 1")
     extra = ["-device", "virtio-serial-pci,id=benchbus",
              "-chardev", f"socket,id=bench,path={bench.directory}/bench.sock",
              "-device", "virtserialport,bus=benchbus.0,chardev=bench,name=bench"]
     with open(f"{bench.directory}/port.toml", "w", encoding="utf-8") as file:
-        # A JSON string or list of strings is a TOML one.
+        # JSON strings and lists of strings are valid TOML.
         file.write(f"[[target]]\nname = \"port\"\nkernel = {json.dumps(bench.kernel)}\naccel = \"tcg\"\n"
                    f"command = {json.dumps(command)}\n[target.vm]\nmemory = \"{MEMORY}\"\nnum_cpus = {CPUS}\n"
                    f"extra_args = {json.dumps(extra)}\n")

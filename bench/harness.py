@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every measurement needs: running commands within bounds, vmtest's events as numbers, and the report.
+"""Common to all measurements: running commands with a time limit, vmtest's events as numbers, and the report.
 
-A measurement is a function of a Bench and a Report. It raises BenchError when it cannot be made; the others go on.
+A measurement is a function of a Bench and a Report. It raises BenchError if it fails; the others continue.
 """
 import contextlib
 import json
@@ -30,7 +30,7 @@ def compile_c(name, output, *flags):
 
 
 def printed_path(argv):
-    """The last line that a script prints, which is a path."""
+    """The last line of a script's output, a path."""
     try:
         done = subprocess.run(argv, stdout=subprocess.PIPE, check=True, timeout=1800)
     except (OSError, subprocess.SubprocessError) as error:
@@ -96,7 +96,7 @@ def stages_line(runs):
 
 
 class Report:
-    """Prints figures as they come, and remembers which are above their limits."""
+    """Prints results as they come, and remembers which exceed their limits."""
 
     def __init__(self):
         self.name, self.over = "", []
@@ -114,7 +114,7 @@ class Report:
 
     def limit(self, label, value, limit, form="%.2f", unit=""):
         above = value > limit
-        self.line(label, f"{form % value}{unit}, limit {form % limit}{unit}{'  <-- above it' if above else ''}")
+        self.line(label, f"{form % value}{unit}, limit {form % limit}{unit}{'  <-- exceeded' if above else ''}")
         if above:
             self.over.append(f"{self.name}: {label}")
 
@@ -126,7 +126,7 @@ class Report:
 class Bench:
     def __init__(self, arguments, directory):
         self.runs = arguments.runs
-        # Of what takes a minute each.
+        # An image takes a minute per run.
         self.image_runs = max(3, self.runs // 2)
         self.selected = arguments.names
         self.directory = directory
@@ -137,7 +137,7 @@ class Bench:
         self.qemu = shutil.which("qemu-system-x86_64")
         if not self.qemu:
             raise BenchError("qemu-system-x86_64 is missing")
-        # A copy, so that a build meanwhile does not change what is measured.
+        # Measure a copy, so that a build meanwhile does not change the program.
         self.vmtest = f"{directory}/vmtest"
         try:
             shutil.copy(arguments.vmtest, self.vmtest)
@@ -146,7 +146,7 @@ class Bench:
         self.kernel = arguments.kernel or printed_path([f"{TOP}/scripts/fetch-kernel", "bookworm"])
         self.image_path = None
         self.image_loop = None
-        # vmtest's default memory and processors, said, for the bare QEMU has to have the same.
+        # vmtest's default memory and processors, spelled out because plain QEMU must get the same.
         self.machine = ["--accel", "tcg", "--memory", MEMORY, "--num-cpus", CPUS]
         self.warm_liner = [self.vmtest, "-k", self.kernel, *self.machine]
         self.cold_liner = [*self.warm_liner, "--no-template"]
@@ -172,7 +172,7 @@ class Bench:
         return name in self.selected
 
     def forget_templates(self):
-        """The kernels and modules that are unpacked in the cache stay."""
+        """Removes the templates; unpacked kernels and modules stay in the cache."""
         shutil.rmtree(f"{self.cache}/templates", ignore_errors=True)
 
     def fail(self, argv, what):
@@ -187,7 +187,7 @@ class Bench:
                                 stderr=self.log, start_new_session=True, env=self.environment, **options)
 
     def timed(self, argv, limit=RUN_SECONDS, **options):
-        """Runs a command to its end; the seconds that it took."""
+        """Runs a command to its end and returns its duration in seconds."""
         begin = time.monotonic()
         process = self.start(argv, **options)
         try:
@@ -202,7 +202,7 @@ class Bench:
         return seconds
 
     def vmtest_run(self, argv, template=None, limit=RUN_SECONDS):
-        """A whole run as a Run; `template` says whether it has to come from a template, or must not."""
+        """Returns a whole run; `template` requires (True) or forbids (False) that it comes from a template."""
         argv = [argv[0], "--format", "json", *argv[1:]]
         with open(f"{self.directory}/events", "w+b") as file:
             seconds = self.timed(argv, limit, stdout=file)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Debian image with systemd: booted cold, the run that makes its template, and warm runs.
+"""A Debian image with systemd: booted from scratch, the run that makes its template, and warm runs.
 
-All measurements of images come out of one loop, for a boot of it takes a minute when emulated.
+All image measurements share one loop, because an emulated boot takes a minute.
 """
 import base64
 import re
@@ -18,7 +18,7 @@ LIMIT_MAKING = 1.15
 ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 AGENT_STARTED = re.compile(rb"Started .{0,3}qemu-guest-agent\.service")
 TAIL = 512
-# After each run that makes a template.
+# Warm runs after each run that makes a template.
 WARM_RUNS = 2
 COMMAND = "echo done"
 
@@ -34,8 +34,8 @@ class Loop:
 
 def console_says(run, pattern):
     """
-    When the console showed it; None if it never did: udev may find the agent's port only after systemd has reported
-    that the boot is finished, and then the start of the agent's unit is not shown.
+    The time at which the console showed the pattern, or None. udev may find the agent's port only after systemd has reported
+    the end of the boot; the start of the agent's unit is not shown then.
     """
     tail = b""
     for event in run.events:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many targets: what the scheduler makes of two cores, and what the supervisor and the sinks take for each target."""
+"""Many targets: how well the scheduler uses two cores, and the cost of supervisor and sinks per target."""
 import glob
 import json
 import os
@@ -12,9 +12,9 @@ from harness import BenchError
 
 SHORT_TARGETS, SHORT_LIMIT = 40, 1.15
 FAKE_TARGETS, FAKE_PER_SECOND = 10000, 500
-# The list and the plan are there from the beginning; while they run, of each target its verdict is kept.
+# The list and the plan exist from the start; during the run, the supervisor keeps the verdict of each target.
 FAKE_KB_PER_TARGET = 0.5
-# A kernel that was written less than two seconds ago is prepared by each target anew (src/prepare/kernel-cache.c).
+# Each target prepares a kernel again that was written less than two seconds ago (src/prepare/kernel-cache.c).
 SETTLE_SECONDS = 3
 FAKE_SECONDS = 3600
 FAKE_QEMU = "int main(void) { return 0; }\n"
@@ -95,7 +95,7 @@ def many_short(bench, report):
 
 
 def fake_run(bench, name, count, more):
-    """A run of `count` targets whose QEMU ends at once, which is an error of each."""
+    """Runs `count` targets whose QEMU exits at once, so that each is an error."""
     run = Many(bench, directory_of(bench, name, count, bench.kernel, more), "-j4", seconds=FAKE_SECONDS)
     if run.summary["verdicts"]["error"] != count:
         raise BenchError(f"not every one of {count} targets ended with its QEMU: {run.summary}")
@@ -107,7 +107,7 @@ def fake_line(report, label, run, count):
 
 
 def qemu_alone(qemu, count):
-    """Seconds of processor time for `count` times nothing but fork, exec and exit of the fake."""
+    """Processor time in seconds of `count` times fork, exec and exit of the fake QEMU."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(["sh", "-c", f"i=0; while [ $i -lt {count} ]; do {qemu}; i=$((i + 1)); done"], check=True, timeout=600)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -115,15 +115,15 @@ def qemu_alone(qemu, count):
 
 
 def many_fake(bench, report):
-    """Every target ends with its fake QEMU, so that what is measured is vmtest: the worker's preparation included.
+    """Every target ends with its fake QEMU, so this measures vmtest itself, including the worker's preparation.
 
-    The limit is for a kernel whose modules have their index, as an installed one has; for one that was merely unpacked
-    each worker looks whether one of some nine hundred directories has changed.
+    The limit is for a kernel whose modules have an index, as an installed one has. For one that is only unpacked, each worker
+    checks some nine hundred directories for changes.
     """
     qemu = f"{bench.directory}/fake-qemu"
     subprocess.run(["cc", "-static", "-O2", "-x", "c", "-o", qemu, "-"], input=FAKE_QEMU.encode(), check=True, timeout=60)
     unpacked = f'qemu_command = "{qemu}"\nsandbox = false\ntemplate = false'
-    fake_run(bench, "once", 1, unpacked)  # unpacks the kernel and makes the index
+    fake_run(bench, "once", 1, unpacked)  # unpacks the kernel and builds the index
     time.sleep(SETTLE_SECONDS)
     views = glob.glob(f"{bench.cache}/modules/*/view")
     installed = f'{unpacked}\nmodules = "{views[0]}"' if views else unpacked
@@ -140,4 +140,4 @@ def many_fake(bench, report):
     end = statistics.median(run.memory_kb[-2 * tenth:-tenth])
     report.line("the supervisor's memory", f"{begin:.0f} kB with a fifth of them done, {end:.0f} kB with nine tenths, "
                                            f"{max(run.memory_kb[-tenth:])} kB when the history is written")
-    report.limit("what each target adds", (end - begin) / (FAKE_TARGETS * 7 // 10), FAKE_KB_PER_TARGET, "%.2f", " kB")
+    report.limit("added per target", (end - begin) / (FAKE_TARGETS * 7 // 10), FAKE_KB_PER_TARGET, "%.2f", " kB")

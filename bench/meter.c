@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for QEMU (METER_QEMU) and adds what processor time it took, in microseconds, to the file METER_FILE: QEMU's
-// and its own, so that the bench can take both off what vmtest's processes used together. If it is killed, so is QEMU,
-// which the bench then inherits; nobody waited for it, so nobody counted it.
+// Runs in place of QEMU (METER_QEMU), starts it, and appends the processor time of QEMU and of itself, in microseconds, to the
+// file METER_FILE, so that the bench can subtract both from the total of vmtest's processes. If this program is killed, QEMU
+// is killed too, and the bench inherits it; nobody waited for it, so nobody counted it.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
         return 127;
     if (qemu == 0)
         _exit(run_qemu(argv, self));
-    // QEMU's sockets belong to QEMU alone: their peers have to see it go.
+    // Leave the sockets to QEMU alone, so that their peers see it exit.
     if (close_range(3, ~0U, 0) < 0)
         return 127;
     signal(SIGTERM, pass_on);

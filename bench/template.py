@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Templates of a kernel target: how fast a clone is, what making the template costs, what clones take of memory."""
+"""Templates of a kernel target: the speed of a clone, the cost of making the template, the memory of clones."""
 import contextlib
 import os
 import re
@@ -17,7 +17,7 @@ LIMIT_READY_STARTS = 2
 LIMIT_MAKING = 1.15
 LIMIT_DISK_MB = 200
 CLONES = 8
-# What stands for a descriptor in vmtest's arguments for QEMU.
+# A descriptor's number in vmtest's arguments for QEMU.
 DESCRIPTOR = re.compile(r"(?<=\bfd=)\d+|(?<=/proc/self/fd/)\d+")
 QUIT = b'{"execute":"qmp_capabilities"}\n{"execute":"quit"}\n'
 
@@ -32,7 +32,7 @@ def children_of(pid):
 
 
 def qemu_below(bench, pid):
-    """The process of QEMU that vmtest, process `pid`, has started."""
+    """The process ID of the QEMU that vmtest, process `pid`, started."""
     for child in children_of(pid):
         with contextlib.suppress(OSError):
             if os.path.samefile(f"/proc/{child}/exe", bench.qemu):
@@ -45,7 +45,7 @@ def qemu_below(bench, pid):
 
 @contextlib.contextmanager
 def clones_at_rest(bench, count):
-    """That many warm runs at once whose commands have started and sleep: the processes of their QEMUs."""
+    """Yields the process IDs of the QEMUs of `count` concurrent warm runs, whose commands have started and sleep."""
     argv = [bench.vmtest, "--format", "json", *bench.warm_liner[1:], "echo ready; exec sleep 1000"]
     paths = [f"{bench.directory}/clone{number}" for number in range(count)]
     processes = []
@@ -81,7 +81,7 @@ def wait_for_ready(bench, argv, path, process):
 
 
 class Starter:
-    """Starts the machine of a warm run of vmtest, with its very arguments, and quits it before it runs."""
+    """Starts the machine of a warm run with exactly vmtest's arguments, and quits it before it runs."""
 
     def __init__(self, bench):
         self.bench = bench
@@ -92,7 +92,7 @@ class Starter:
             self.argv[0] = bench.qemu
             for number in {found for argument in self.argv for found in DESCRIPTOR.findall(argument)}:
                 path = f"/proc/{pid}/fd/{number}"
-                # A socket is made anew for each start.
+                # Each start needs new sockets.
                 is_socket = os.readlink(path).startswith("socket:")
                 self.files[number] = None if is_socket else os.open(path, os.O_RDONLY)
         if not any("share=off" in argument for argument in self.argv):
@@ -106,7 +106,7 @@ class Starter:
                 os.close(file)
 
     def seconds(self):
-        """From the start to the end."""
+        """Seconds from start to end."""
         with contextlib.ExitStack() as stack:
             peers, own = {}, {}
             for number, file in self.files.items():
@@ -143,8 +143,8 @@ def template_warm(bench, report):
     report.line("its stages", stages_line(auto))
     report.values("QEMU's start to the agent ready", ready, "%.3f", "s")
     report.values("QEMU's own start and quit", starts, "%.3f", "s")
-    report.values("bare QEMU", bare, "%.2f", "s")
-    report.limit("warm against bare QEMU", statistics.median(total) / statistics.median(bare), LIMIT_WARM, "%.3f")
+    report.values("plain QEMU", bare, "%.2f", "s")
+    report.limit("warm against plain QEMU", statistics.median(total) / statistics.median(bare), LIMIT_WARM, "%.3f")
     report.limit("warm against start and quit", statistics.median(total) / start, LIMIT_TOTAL_STARTS)
     report.limit("agent ready against start and quit", statistics.median(ready) / start, LIMIT_READY_STARTS)
 
