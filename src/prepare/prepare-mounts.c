@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which directories of the host the guest gets, and where it mounts them (design.md, "What the guest sees"). The order
- * is the guest's order of mounting.
+ * Decides which host directories the guest gets and where it mounts them (README.md, "What the guest sees"), in the
+ * order in which the guest mounts them. agent/mounts.c does what is decided here.
  */
 #include <limits.h>
 #include <sys/stat.h>
