@@ -1,42 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an event means for the run: QEMU's end, a panic, silence. A panic's line on the console alone proves nothing
- * once programs run in the guest, since anyone can write it to /dev/kmsg: pvpanic, QEMU's end or silence has to bear
- * it out.
+ * Decides how a run ends when its machine does: by QEMU's exit, a panic, a reboot, silence. Signs are fed to the state
+ * machines of liveness.c and heartbeat.c, and what they ask for is done here.
  */
 #include <assert.h>
 
 #include "base/log.h"
+#include "console/boot-console.h"
 #include "console/kmsg.h"
 #include "console/panic.h"
-#include "console/boot-console.h"
 #include "machine/machine.h"
 
 #define PANIC_MARK "Kernel panic - not syncing"
-/* The last line of a panic: the kernel does nothing more on purpose. */
 #define PANIC_END_MARK "---[ end Kernel panic"
 #define KEXEC_MARK "kexec_core: Starting new kernel"
 #define BANNER_MARK "] Linux version "
 #define PANIC_GRACE_KVM (2 * NSEC_PER_SEC)
 #define PANIC_GRACE_TCG (5 * NSEC_PER_SEC)
-/* Upon the last line. */
-#define PANIC_GRACE_END (17 * NSEC_PER_SEC / 10)
-#define PANIC_ASK_AGAIN (2 * NSEC_PER_SEC)
-#define PANIC_GRACE_BOOT (NSEC_PER_SEC / 2)
-/* How long the console must be silent after a sign that the boot has come to its end. */
-#define DOOM_GRACE (5 * NSEC_PER_SEC)
-#define DOOM_GRACE_PANIC (3 * NSEC_PER_SEC / 2)
-static_assert(PANIC_GRACE_END < 2 * NSEC_PER_SEC && DOOM_GRACE_PANIC < 2 * NSEC_PER_SEC, "a panic is told within 2 s");
-#define PING_EVERY (10 * NSEC_PER_SEC)
+/* Silence of the console after a sign that the boot has failed, before it is believed. */
+#define BOOT_FAILURE_GRACE (5 * NSEC_PER_SEC)
+#define BOOT_PANIC_GRACE (3 * NSEC_PER_SEC / 2)
+static_assert(BOOT_PANIC_GRACE < 2 * NSEC_PER_SEC, "a panic is reported within 2 s");
 #define LOST_AFTER_KVM (60 * NSEC_PER_SEC)
 #define LOST_AFTER_TCG (300 * NSEC_PER_SEC)
-/* How often QEMU is asked whether it is alive, and how long it may take to answer, and to start. */
-#define BEAT_EVERY (10 * NSEC_PER_SEC)
-#define BEAT_PATIENCE (30 * NSEC_PER_SEC)
-#define GREETING_PATIENCE (60 * NSEC_PER_SEC)
-/* What a guest that goes down may take for it once its agent has ended. */
-#define AGENT_GRACE_KVM (10 * NSEC_PER_SEC)
-#define AGENT_GRACE_TCG (30 * NSEC_PER_SEC)
+/* The time that a guest takes to go down once its agent has ended. */
+#define PORT_GRACE_KVM (10 * NSEC_PER_SEC)
+#define PORT_GRACE_TCG (30 * NSEC_PER_SEC)
+/* The same once the socket itself is closed: only QEMU's end does that. */
+#define LOST_PORT_GRACE (2 * NSEC_PER_SEC)
 #define QEMU_MAJOR_FLOOR 7
 /* What is kept of the console from before a panic's line, and in all. */
 #define PANIC_BEFORE (8u << 10)
@@ -89,11 +80,6 @@ static void end_by_panic(struct machine *machine) {
     _cleanup_free_ char *line =
         describe_panic(machine->console.data ? machine->console.data + machine->console_past : NULL);
 
-    /* Another kernel was started before, and it is that one that came to no good end. */
-    if (machine->kexec_suspected) {
-        end_by_kexec(machine);
-        return;
-    }
     /* One that somebody seemed to disprove at first: another processor may answer while one panics. */
     if (!line)
         line = describe_panic(machine->panic_text.data);
@@ -128,13 +114,15 @@ void machine_judge_qemu_exit(struct machine *machine) {
     const char *shutdown = machine->qmp.shutdown ? describe_shutdown(machine->qmp.shutdown) : NULL;
     bool hello = machine_is_up(machine);
     /* A panic may end in a reset, never in a guest that powers off. */
-    bool panicked =
-        machine->qmp.panicked || (machine->panic_suspected && str_equal(machine->qmp.shutdown, "guest-reset"));
+    bool panicked = machine->qmp.panicked ||
+                    (liveness_in_panic(&machine->liveness) && str_equal(machine->qmp.shutdown, "guest-reset"));
 
     /* Once the command has ended, who waits for its files says that they are lost. */
     if (machine->closing || machine->agent.state == AGENT_SYNCED || (machine->agent.state == AGENT_EXITED && !panicked))
         return;
-    if (panicked)
+    if (panicked && machine->liveness.kexec)
+        end_by_kexec(machine);
+    else if (panicked)
         end_by_panic(machine);
     else if (shutdown)
         machine_end(machine, hello ? VERDICT_LOST : VERDICT_ERROR, 0, "%s %s", shutdown,
@@ -153,87 +141,100 @@ uint64_t machine_lost_after(const struct machine *machine) {
     return machine->accel == ACCEL_KVM ? LOST_AFTER_KVM : LOST_AFTER_TCG;
 }
 
-/* How long a guest that is alive may take to say so. */
-static uint64_t panic_grace(const struct machine *machine) {
-    return machine->accel == ACCEL_KVM ? PANIC_GRACE_KVM : PANIC_GRACE_TCG;
+static struct liveness_times liveness_times(const struct machine *machine) {
+    bool kvm = machine->accel == ACCEL_KVM;
+
+    return (struct liveness_times){
+        .lost_after = machine_lost_after(machine),
+        .panic_grace = kvm ? PANIC_GRACE_KVM : PANIC_GRACE_TCG,
+    };
 }
 
-/* What the guest has answered so far: our agent, or the guest agent where that runs the command. */
-static uint64_t answers(const struct machine *machine) {
+/* How many answers have come: of our agent, or of the guest agent where that runs the command. */
+static uint64_t count_answers(const struct machine *machine) {
     return machine->agent.pongs + machine->qga_answers;
 }
 
 /*
- * Asks the guest whether it is alive. The answer to what it was asked before may have been given before the sign that
- * is the reason to ask again: it does not count.
+ * Asks the guest whether it is alive. An answer to an earlier question may have been given before the sign that is the
+ * reason to ask again, so it does not count.
  */
-static void ping(struct machine *machine, uint64_t patience) {
+static void ask_guest(struct machine *machine) {
     /* The guest agent is asked for the command's end all the time. */
-    uint64_t under_way = machine->by_qga ? 1 : machine->agent.pings - machine->agent.pongs;
+    uint64_t open = machine->by_qga ? 1 : machine->agent.pings - machine->agent.pongs;
 
     if (!machine->by_qga)
         agent_client_ping(&machine->agent, clock_now());
-    machine->pinged = true;
-    machine->pongs_seen = answers(machine) + under_way;
-    machine->pong_due = deadline_earlier(machine->pong_due, deadline_in(patience));
+    machine->answers_awaited = count_answers(machine) + open;
 }
 
-/* The guest is alive after all. */
-static void dispel(struct machine *machine) {
-    machine->pong_due = DEADLINE_NONE;
-    machine->panic_suspected = false;
-    machine->panic_asked = false;
-    machine->end_asked = false;
-    machine->kexec_suspected = false;
-    machine->pinged = false;
-    machine->again_due = DEADLINE_NONE;
-    machine->console_past = machine->console.size;
+static const char *describe_closed_port(const struct machine *machine) {
+    if (!machine->qmp.agent_closed)
+        return "the agent's port was closed, though QEMU still runs";
+    if (machine->qga_fd >= 0)
+        return "vmtest's agent in the guest has ended, though the guest still runs";
+    /* The end of PID 1 would be a panic. */
+    return "the guest has closed the agent's port, though it still runs: it may have started another kernel (kexec) "
+           "without a word";
 }
 
-/*
- * A panic's last line has come: an answer to what is asked from now on says that the guest lives. Where somebody writes
- * that line time and again, each question has its answer waited for, or no answer would ever be the newest's.
- */
-static void ask_after_panic(struct machine *machine) {
-    machine->panic_asked = true;
-    machine->again_due = DEADLINE_NONE;
-    machine->end_again = machine->end_asked;
-    if (!machine->end_asked)
-        ping(machine, PANIC_GRACE_END);
-    machine->end_asked = true;
-}
-
-/* The guest has answered the newest question. */
-static void take_answer(struct machine *machine) {
-    if (machine->end_again) {
-        machine->end_asked = false;
-        machine->pong_due = DEADLINE_NONE;
-        ask_after_panic(machine);
-        return;
+static void act_on_liveness(struct machine *machine, enum liveness_action action) {
+    switch (action) {
+    case LIVENESS_NOTHING:
+        break;
+    case LIVENESS_ASK:
+        ask_guest(machine);
+        break;
+    case LIVENESS_ALIVE:
+        machine->console_past = machine->console.size;
+        break;
+    case LIVENESS_END_LOST:
+        machine_end(machine, VERDICT_LOST, 0, "the guest no longer answers: no reply to a ping in %.10g s",
+                    (double)machine_lost_after(machine) / (double)NSEC_PER_SEC);
+        break;
+    case LIVENESS_END_PANIC:
+        end_by_panic(machine);
+        break;
+    case LIVENESS_END_KEXEC:
+        end_by_kexec(machine);
+        break;
+    case LIVENESS_END_PORT:
+        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0, "%s",
+                    describe_closed_port(machine));
+        break;
     }
-    if (!machine->panic_suspected || machine->panic_asked) {
-        dispel(machine);
-        return;
-    }
-    machine->panic_asked = true;
-    machine->pong_due = DEADLINE_NONE;
-    machine->pinged = false;
-    machine->again_due = deadline_in(PANIC_ASK_AGAIN);
 }
 
-/* Before the guest has been talked to, what its console shows counts once the console falls silent over it. */
+static void feed_liveness(struct machine *machine, enum liveness_event event) {
+    struct liveness_times times = liveness_times(machine);
+    enum liveness_state before = machine->liveness.state;
+
+    act_on_liveness(machine, liveness_on(&machine->liveness, event, &times, clock_now()));
+    if (machine->liveness.state != before)
+        log_debug("liveness: %s", liveness_state_name(machine->liveness.state));
+}
+
+/* Either agent may be the first to answer, and a clone's has answered before. */
+static void notice_up(struct machine *machine) {
+    if (machine_is_up(machine))
+        feed_liveness(machine, LIVENESS_ON_UP);
+}
+
+/* Before the guest has answered, a sign of failure on its console counts once the console falls silent over it. */
 static void judge_boot_console(struct machine *machine) {
     if (machine->qga_fd < 0 || machine_is_up(machine))
         return;
 
     const char *text = this_boot(machine);
-    uint64_t grace = boot_console_has_panicked(text) ? DOOM_GRACE_PANIC : DOOM_GRACE;
 
-    machine->doomed = boot_console_doom(text) != NULL;
-    machine->doom_due = machine->doomed ? deadline_in(grace) : DEADLINE_NONE;
+    if (boot_console_doom(text))
+        machine->boot_failure_due =
+            deadline_in(boot_console_has_panicked(text) ? BOOT_PANIC_GRACE : BOOT_FAILURE_GRACE);
+    else
+        machine->boot_failure_due = DEADLINE_NONE;
 }
 
-static void end_by_doom(struct machine *machine) {
+static void end_by_boot_failure(struct machine *machine) {
     if (strstr(this_boot(machine), PANIC_MARK))
         end_by_panic(machine);
     else
@@ -255,53 +256,37 @@ static bool has_come(const struct machine *machine, const char *mark, size_t siz
     return strstr(from, mark) != NULL;
 }
 
-/*
- * A kernel that panics writes its line and what it knows while its other processors still run, and the agent on one of
- * them: only once the last line stands there an answer says that it lives. Without that line it is asked twice.
- */
-static void suspect_panic(struct machine *machine) {
-    log_debug("a panic stands on the console");
-    buffer_deinit(&machine->panic_text);
-    machine->panic_suspected = true;
-    if (!machine_is_up(machine))
-        machine->pong_due = deadline_in(PANIC_GRACE_BOOT);
-    else
-        ping(machine, panic_grace(machine));
-}
-
-/* A guest that is up and starts a kernel has left its agent behind. Anyone can write such a line, so it is asked. */
-static void suspect_kexec(struct machine *machine) {
-    log_debug("the start of another kernel stands on the console");
-    machine->kexec_suspected = true;
-    ping(machine, panic_grace(machine));
-}
-
 void machine_judge_console(struct machine *machine, const char *data, size_t size) {
     if (!data || size == 0 || machine->ended)
         return;
     judge_boot_console(machine);
     if (machine->qga_fd >= 0 && !machine_is_up(machine))
         return;
-    if (!machine->panic_suspected && has_come(machine, PANIC_MARK, size))
-        suspect_panic(machine);
-    else if (machine->end_asked && has_come(machine, PANIC_MARK, size))
-        machine->end_again = true; /* perhaps a real one: what was asked before it tells nothing of it */
-    if (machine->panic_suspected)
+    notice_up(machine);
+    if (has_come(machine, PANIC_MARK, size)) {
+        if (!liveness_in_panic(&machine->liveness))
+            buffer_deinit(&machine->panic_text);
+        feed_liveness(machine, LIVENESS_ON_PANIC);
+    }
+    if (liveness_in_panic(&machine->liveness))
         keep_panic(machine, size);
-    if (machine->panic_suspected && machine_is_up(machine) && machine->pongs_seen != UINT64_MAX &&
-        has_come(machine, PANIC_END_MARK, size))
-        ask_after_panic(machine);
-    if (machine_is_up(machine) && !machine->panic_suspected && !machine->kexec_suspected &&
-        (has_come(machine, KEXEC_MARK, size) || has_come(machine, BANNER_MARK, size)))
-        suspect_kexec(machine);
+    if (has_come(machine, PANIC_END_MARK, size))
+        feed_liveness(machine, LIVENESS_ON_PANIC_END);
+    if (has_come(machine, KEXEC_MARK, size) || has_come(machine, BANNER_MARK, size))
+        feed_liveness(machine, LIVENESS_ON_KEXEC);
 }
 
-/* Our agent's end of its port: closed for good, unless the guest goes down, which may take it some time. */
+void machine_judge_lost_port(struct machine *machine) {
+    machine->liveness.port_due = deadline_in(LOST_PORT_GRACE);
+}
+
+/* The guest's end of the agent's port: closed for good, unless the guest goes down, which may take it some time. */
 static void judge_port(struct machine *machine) {
-    if (machine->qmp.agent_closed && machine->port_due == DEADLINE_NONE && machine->agent.state != AGENT_SILENT)
-        machine->port_due = deadline_in(machine->accel == ACCEL_KVM ? AGENT_GRACE_KVM : AGENT_GRACE_TCG);
+    if (machine->qmp.agent_closed && machine->agent.state != AGENT_SILENT)
+        liveness_port_closed(&machine->liveness, machine->accel == ACCEL_KVM ? PORT_GRACE_KVM : PORT_GRACE_TCG,
+                             clock_now());
     else if (!machine->qmp.agent_closed && machine->agent_fd >= 0)
-        machine->port_due = DEADLINE_NONE;
+        liveness_port_opened(&machine->liveness);
 }
 
 /* An image may reboot before anybody talks to it; afterwards that loses the command. */
@@ -309,12 +294,11 @@ static void judge_reset(struct machine *machine) {
     if (machine->qmp.resets == machine->resets_taken || machine->closing)
         return;
     machine->resets_taken = machine->qmp.resets;
-    if (machine->doomed && strstr(this_boot(machine), PANIC_MARK))
+    if (machine->boot_failure_due != DEADLINE_NONE && strstr(this_boot(machine), PANIC_MARK))
         end_by_panic(machine);
     else if (machine_is_up(machine))
         machine_end(machine, VERDICT_LOST, 0, "the guest rebooted %s", during(machine));
-    machine->doomed = false;
-    machine->doom_due = DEADLINE_NONE;
+    machine->boot_failure_due = DEADLINE_NONE;
     buffer_append_string(&machine->console, "\n" REBOOT_MARK "\n");
 }
 
@@ -333,108 +317,54 @@ void machine_judge_qmp(struct machine *machine) {
         machine_end(machine, VERDICT_ERROR, 0, "the guest's disk failed: %s", machine->qmp.io_error);
     judge_reset(machine);
     judge_port(machine);
-    /* Half a second lets the kernel finish its message; it is stopped by then anyhow. */
-    if (machine->qmp.panicked && !machine->ended) {
-        machine->panic_suspected = true;
-        machine->pong_due = deadline_earlier(machine->pong_due, deadline_in(PANIC_GRACE_BOOT));
-        machine->pongs_seen = UINT64_MAX;
-    }
+    if (machine->qmp.panicked && !machine->ended)
+        feed_liveness(machine, LIVENESS_ON_PVPANIC);
 }
 
-/*
- * Whether QEMU itself still runs, which an emulated guest's silence does not tell. While a command of ours is under way
- * it may be busy, and whoever waits for that has a deadline.
- */
+static enum heartbeat_state heartbeat_state(const struct machine *machine) {
+    if (machine->qmp_fd < 0 || qmp_is_busy(&machine->qmp))
+        return HEARTBEAT_OFF;
+    if (!machine->qmp.greeted)
+        return HEARTBEAT_GREETING;
+    return machine->qmp.beats_back == machine->qmp.beats ? HEARTBEAT_IDLE : HEARTBEAT_OPEN;
+}
+
 static void judge_heartbeat(struct machine *machine) {
-    struct qmp *qmp = &machine->qmp;
+    enum heartbeat_state state = heartbeat_state(machine);
 
-    if (machine->qmp_fd < 0 || qmp_is_busy(qmp)) {
-        machine->beat_due = machine->beat_lost = DEADLINE_NONE;
-    } else if (qmp->greeted && qmp->beats_back == qmp->beats) {
-        machine->beat_lost = DEADLINE_NONE;
-        if (machine->beat_due == DEADLINE_NONE)
-            machine->beat_due = deadline_in(BEAT_EVERY);
-        if (!deadline_passed(machine->beat_due))
-            return;
-        qmp_beat(qmp, &machine->qmp_out);
-        machine->beat_due = DEADLINE_NONE;
-        machine->beat_lost = deadline_in(BEAT_PATIENCE);
-    } else if (machine->beat_lost == DEADLINE_NONE) {
-        machine->beat_lost = deadline_in(qmp->greeted ? BEAT_PATIENCE : GREETING_PATIENCE);
-    } else if (deadline_passed(machine->beat_lost)) {
+    switch (heartbeat_on(&machine->heartbeat, state, clock_now())) {
+    case HEARTBEAT_NOTHING:
+        break;
+    case HEARTBEAT_ASK:
+        qmp_beat(&machine->qmp, &machine->qmp_out);
+        break;
+    case HEARTBEAT_END:
         machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0,
-                    "QEMU no longer answers: no %s in %llu s", qmp->greeted ? "reply to QMP" : "greeting by QMP",
-                    (unsigned long long)((qmp->greeted ? BEAT_PATIENCE : GREETING_PATIENCE) / NSEC_PER_SEC));
+                    "QEMU no longer answers: no %s in %llu s",
+                    state == HEARTBEAT_GREETING ? "greeting by QMP" : "reply to QMP",
+                    (unsigned long long)(heartbeat_patience(state) / NSEC_PER_SEC));
+        break;
     }
 }
 
-/* A ping that was not answered in time. */
-static void judge_missing_pong(struct machine *machine) {
-    uint64_t patience = machine_lost_after(machine);
+void machine_judge_time(struct machine *machine) {
+    struct liveness_times times = liveness_times(machine);
 
-    if (machine->panic_suspected && !machine->pinged && machine_is_up(machine) && machine->pongs_seen != UINT64_MAX) {
-        /* It was suspected before the hello, which has come since: the guest is asked. */
-        machine->pong_due = DEADLINE_NONE;
-        ping(machine, panic_grace(machine));
-    } else if (machine->panic_suspected) {
-        end_by_panic(machine);
-    } else if (machine->kexec_suspected) {
-        end_by_kexec(machine);
-    } else {
-        machine_end(machine, VERDICT_LOST, 0, "the guest no longer answers: no reply to a ping in %.10g s",
-                    (double)patience / (double)NSEC_PER_SEC);
-    }
-}
-
-static const char *closed_port(const struct machine *machine) {
-    if (!machine->qmp.agent_closed)
-        return "the agent's port was closed, though QEMU goes on";
-    if (machine->qga_fd >= 0)
-        return "vmtest's agent in the guest has ended, though the guest goes on";
-    /* The end of PID 1 would be a panic. */
-    return "the guest has closed the agent's port, though it goes on: it may have started another kernel (kexec) "
-           "without a word";
-}
-
-void machine_judge_silence(struct machine *machine) {
     if (machine->ended || machine->qemu_gone || machine->closing)
         return;
+    notice_up(machine);
     if (machine_is_up(machine))
-        machine->doom_due = DEADLINE_NONE;
-    if (deadline_passed(machine->doom_due)) {
-        end_by_doom(machine);
+        machine->boot_failure_due = DEADLINE_NONE;
+    if (deadline_passed(machine->boot_failure_due)) {
+        end_by_boot_failure(machine);
         return;
     }
-    if (deadline_passed(machine->port_due)) {
-        if (machine->panic_suspected)
-            end_by_panic(machine);
-        else if (machine->kexec_suspected)
-            end_by_kexec(machine);
-        machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0, "%s", closed_port(machine));
-        return;
-    }
-    if (machine->agent.heard && machine->agent.state != AGENT_SILENT) {
-        machine->ping_due = deadline_in(PING_EVERY);
-        /* Output is a sign of life too: the answer may stand behind much of it. */
-        if (machine->pinged && !machine->panic_suspected && !machine->kexec_suspected)
-            machine->pong_due = DEADLINE_NONE;
-    }
+    if (machine->agent.heard)
+        feed_liveness(machine, LIVENESS_ON_HEARD);
     machine->agent.heard = false;
-
-    if (machine->pong_due != DEADLINE_NONE && machine->pongs_seen != UINT64_MAX &&
-        answers(machine) > machine->pongs_seen)
-        take_answer(machine);
-    if (deadline_passed(machine->again_due)) {
-        machine->again_due = DEADLINE_NONE;
-        ping(machine, panic_grace(machine));
-    }
-    if (deadline_passed(machine->pong_due)) {
-        judge_missing_pong(machine);
-    } else if (deadline_passed(machine->ping_due)) {
-        machine->ping_due = deadline_in(PING_EVERY);
-        if (machine->pong_due == DEADLINE_NONE)
-            ping(machine, machine_lost_after(machine));
-    }
+    if (count_answers(machine) > machine->answers_awaited)
+        feed_liveness(machine, LIVENESS_ON_ANSWER);
+    act_on_liveness(machine, liveness_tick(&machine->liveness, &times, clock_now()));
     judge_heartbeat(machine);
 }
 

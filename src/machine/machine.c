@@ -13,7 +13,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "event/ipc.h"
-#include "worker/subresults.h"
 
 #define READ_SIZE (256u << 10)
 #define OUTPUT_KEPT (16u << 10)
@@ -72,13 +71,9 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .start = start,
         .stage_start = clock_now(),
         .run_deadline = DEADLINE_NONE,
-        .port_due = DEADLINE_NONE,
-        .doom_due = DEADLINE_NONE,
-        .ping_due = DEADLINE_NONE,
-        .again_due = DEADLINE_NONE,
-        .pong_due = DEADLINE_NONE,
-        .beat_due = DEADLINE_NONE,
-        .beat_lost = DEADLINE_NONE,
+        .liveness = LIVENESS_INIT,
+        .heartbeat = HEARTBEAT_INIT,
+        .boot_failure_due = DEADLINE_NONE,
         .agent.output = on_output,
     };
     machine->agent.context = machine;
@@ -102,7 +97,6 @@ void machine_deinit(struct machine *machine) {
     buffer_deinit(&machine->panic_text);
     free(machine->console_kept);
     free(machine->tasks);
-    results_free(machine->results);
     buffer_deinit(&machine->queue);
     buffer_deinit(&machine->input);
     free(machine->reason);
@@ -139,8 +133,8 @@ void machine_emit(struct machine *machine, const struct event *event) {
 void machine_output(struct machine *machine, enum output_stream stream, const void *data, size_t size) {
     append_tail(&machine->output, data, size, COMMAND_KEPT);
     machine_emit(machine, &(struct event){.type = EVENT_OUTPUT, .stream = stream, .data = data, .size = size});
-    if (machine->results && stream == OUTPUT_STDOUT)
-        results_take_output(machine->results, data, size);
+    if (machine->read_stdout && stream == OUTPUT_STDOUT)
+        machine->read_stdout(machine->read_context, data, size);
 }
 
 void machine_notice(void *machine, const char *line) {
@@ -154,9 +148,10 @@ void machine_enter(struct machine *machine, enum stage stage, bool from_template
     machine_emit(machine, &(struct event){.type = EVENT_STAGE, .stage = stage, .from_template = from_template});
 }
 
-void machine_begin_closing(struct machine *machine) {
+struct machine *machine_begin_closing(struct machine *machine) {
     machine->closing = true;
     machine->ended = false;
+    return machine;
 }
 
 void machine_end(struct machine *machine, enum verdict verdict, int detail, const char *format, ...) {
@@ -253,7 +248,7 @@ static void on_agent(struct machine *machine, char *data) {
 
     if (got < 0) {
         machine->agent_fd = fd_close(machine->agent_fd);
-        machine->port_due = deadline_in(2 * NSEC_PER_SEC);
+        machine_judge_lost_port(machine);
         return;
     }
     if (agent_client_feed(&machine->agent, data, (size_t)got, &error) < 0)
@@ -448,15 +443,12 @@ static void handle(struct machine *machine, const struct pollfd *polls, char *da
         on_qemu_exit(machine, data);
 }
 
-/* When machine_judge_silence() has something to look at. */
-static deadline_t silence_due(const struct machine *machine) {
-    deadline_t due = deadline_earlier(machine->ping_due, machine->pong_due);
-
+/* When machine_judge_time() has something to look at. */
+static deadline_t judgement_due(const struct machine *machine) {
     if (machine->closing || machine->qemu_gone)
         return DEADLINE_NONE;
-    due = deadline_earlier(due, deadline_earlier(machine->port_due, machine->doom_due));
-    due = deadline_earlier(due, deadline_earlier(machine->beat_due, machine->beat_lost));
-    return deadline_earlier(due, machine->again_due);
+    return deadline_earlier(machine->boot_failure_due,
+                            deadline_earlier(machine->heartbeat.due, liveness_due(&machine->liveness)));
 }
 
 bool machine_wait(struct machine *machine, bool (*done)(const struct machine *), deadline_t deadline) {
@@ -464,7 +456,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
 
     while (!machine->ended && !done(machine)) {
         struct pollfd polls[N_SOURCES];
-        deadline_t wake = deadline_earlier(deadline, silence_due(machine));
+        deadline_t wake = deadline_earlier(deadline, judgement_due(machine));
 
         take_records(machine);
         grant_credit(machine);
@@ -476,7 +468,7 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
             break;
         }
         handle(machine, polls, data);
-        machine_judge_silence(machine);
+        machine_judge_time(machine);
         if (deadline_passed(deadline) && !machine->ended && !done(machine))
             return false;
     }

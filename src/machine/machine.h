@@ -7,18 +7,21 @@
 #define VMTEST_MACHINE_MACHINE_H
 
 #include "base/clock.h"
-#include "guest/agent-client.h"
 #include "console/findings.h"
+#include "event/event.h"
+#include "guest/agent-client.h"
 #include "guest/qga.h"
+#include "machine/heartbeat.h"
+#include "machine/liveness.h"
 #include "qemu/accel.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
-#include "event/event.h"
 
 /* Output that the supervisor has not taken yet: beyond this the guest is not granted more, and its console waits. */
 #define MACHINE_QUEUE_LIMIT (1u << 20)
 
-struct results;
+/* A piece of the command's standard output; without `data`, some of it was lost. */
+typedef void machine_stdout_fn(void *context, const void *data, size_t size);
 
 struct machine {
     int channel;   /* socket to the supervisor */
@@ -35,30 +38,30 @@ struct machine {
     struct buffer qmp_out;
     struct agent_client agent;
     struct qga qga;
-    bool writes_image;         /* there is no overlay: what the guest writes stays */
-    bool windows;              /* the guest agent says so */
-    bool by_qga;               /* there is no agent of ours: the guest agent runs the command */
-    unsigned qga_talking;      /* which opening of its port the guest agent is talked to since */
-    uint64_t qga_answers;      /* how many requests it has answered */
-    unsigned resets_taken;     /* reboots that have been judged */
-    bool closing;              /* the verdict is known, and the guest is being shut down */
-    struct buffer qemu_output; /* QEMU's own last words */
-    struct buffer console;     /* the console's last bytes */
-    struct findings findings;  /* what the guest's kernel reported on it */
-    uint64_t console_bytes;    /* how much has come of it */
-    uint64_t console_heard;    /* how much of that somebody who waits for more has seen */
-    struct buffer panic_text;  /* of the console, around the panic that stands there */
-    char *console_kept;        /* its tail from before the tasks were shown, or NULL */
-    char *tasks;               /* what the guest's tasks are at (worker/blocked-tasks.h), or NULL */
-    struct results *results;   /* of the command's own tests (worker/subresults.h); NULL: none are wanted */
-    struct buffer output;      /* the last bytes of what the command wrote, both streams */
-    size_t console_past;       /* how much of it is of no interest any more to who looks for a panic */
-    struct buffer queue;       /* records for the supervisor */
-    size_t queue_sent;         /* how much of it has gone */
-    struct buffer input;       /* records from the supervisor */
-    uint64_t credit;           /* output that the guest may still send */
-    deadline_t port_due;       /* the agent's port has closed: until then QEMU's own end is waited for */
-    uint64_t uncredited;       /* output taken from the guest and not yet granted anew */
+    bool writes_image;              /* there is no overlay: what the guest writes stays */
+    bool windows;                   /* the guest agent says so */
+    bool by_qga;                    /* there is no agent of ours: the guest agent runs the command */
+    unsigned qga_talking;           /* which opening of its port the guest agent is talked to since */
+    uint64_t qga_answers;           /* how many requests it has answered */
+    unsigned resets_taken;          /* reboots that have been judged */
+    bool closing;                   /* the verdict is known, and the guest is being shut down */
+    struct buffer qemu_output;      /* QEMU's own last words */
+    struct buffer console;          /* the console's last bytes */
+    struct findings findings;       /* what the guest's kernel reported on it */
+    uint64_t console_bytes;         /* how much has come of it */
+    uint64_t console_heard;         /* how much of that somebody who waits for more has seen */
+    struct buffer panic_text;       /* of the console, around the panic that stands there */
+    char *console_kept;             /* its tail from before the tasks were shown, or NULL */
+    char *tasks;                    /* what the guest's tasks are at (worker/blocked-tasks.h), or NULL */
+    struct buffer output;           /* the last bytes of what the command wrote, both streams */
+    machine_stdout_fn *read_stdout; /* somebody else who reads what the command writes to it, or NULL */
+    void *read_context;
+    size_t console_past; /* how much of it is of no interest any more to who looks for a panic */
+    struct buffer queue; /* records for the supervisor */
+    size_t queue_sent;   /* how much of it has gone */
+    struct buffer input; /* records from the supervisor */
+    uint64_t credit;     /* output that the guest may still send */
+    uint64_t uncredited; /* output taken from the guest and not yet granted anew */
 
     uint64_t start;          /* clock_now() of vmtest's start */
     uint64_t run_timeout;    /* nanoseconds; 0: none */
@@ -73,26 +76,12 @@ struct machine {
     int detail;
     char *reason;
 
-    /* Liveness: a ping that has no answer yet, and what to make of it. */
-    uint64_t lost_after; /* how long that may be; 0: the default for the acceleration in use */
-    deadline_t ping_due;
-    deadline_t pong_due; /* DEADLINE_NONE: no ping is under way */
-    uint64_t pongs_seen;
-    bool panic_suspected; /* a panic stands on the console; an answered ping says that it is none */
-    bool panic_asked;     /* it has been answered once already */
-    bool end_asked;       /* the ping that is under way was sent after a panic's last line */
-    bool end_again;       /* a line of a panic has come once more since */
-    deadline_t again_due; /* and is to be asked once more then */
-    bool kexec_suspected; /* another kernel's start stands on the console; the same */
-    bool pinged;          /* `pong_due` is about a ping that was sent */
-
-    /* The same of QEMU itself: one of the two is set while it runs, unless a command of ours is under way. */
-    deadline_t beat_due;  /* when it is to be asked */
-    deadline_t beat_lost; /* when its answer, or its greeting, has not come in time */
-
-    /* An image's boot: what its console or firmware shows means that it will not come up, unless it goes on. */
-    bool doomed;
-    deadline_t doom_due;
+    uint64_t lost_after; /* the user's limit for a ping's answer; 0: the default for the acceleration in use */
+    struct liveness liveness;
+    uint64_t answers_awaited; /* the newest ping is answered once there are more than this */
+    uint64_t clock_pongs;     /* the same of the ping that measures how late a clone's clock is */
+    struct heartbeat heartbeat;
+    deadline_t boot_failure_due; /* an image's console shows that it will not come up, unless it goes on until then */
 };
 
 void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t start);
@@ -105,8 +94,18 @@ void machine_reset(struct machine *machine);
 void machine_emit(struct machine *machine, const struct event *event);
 void machine_notice(void *machine, const char *line);
 void machine_enter(struct machine *machine, enum stage stage, bool from_template);
-/* The verdict is known, and the guest is still to be talked to: waiting goes on, and the verdict stays as it is. */
-void machine_begin_closing(struct machine *machine);
+/*
+ * The verdict is known, and the guest is still to be talked to: within this scope machine_wait() waits, and the verdict
+ * stays as it is.
+ *
+ *     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
+ */
+struct machine *machine_begin_closing(struct machine *machine);
+static inline void machine_end_closing(struct machine **machine) {
+    (*machine)->ended = true;
+}
+#define _cleanup_closing_ _cleanup_(machine_end_closing)
+
 /* Takes bytes that the command wrote. */
 void machine_output(struct machine *machine, enum output_stream stream, const void *data, size_t size);
 /* Sets how the run ended, unless that is known already. */
@@ -136,7 +135,9 @@ void machine_flush(struct machine *machine);
 /* machine/machine-judge.c: what an event means for the run. */
 void machine_judge_qemu_exit(struct machine *machine);
 void machine_judge_console(struct machine *machine, const char *data, size_t size);
-void machine_judge_silence(struct machine *machine);
+void machine_judge_time(struct machine *machine);
+/* The agent's socket was closed. */
+void machine_judge_lost_port(struct machine *machine);
 void machine_judge_qmp(struct machine *machine);
 /* What is to be told of an image that did not come up in time: why that may be. Caller frees. */
 char *machine_likely_reason(const struct machine *machine);

@@ -4,10 +4,10 @@
 #include <signal.h>
 
 #include "machine/qga-call.h"
-#include "worker/command-by-qga.h"
 #include "machine/timeouts.h"
-#include "worker/subresults.h"
 #include "worker/blocked-tasks.h"
+#include "worker/command-by-qga.h"
+#include "worker/subresults.h"
 
 /* For a command that was killed, and for what it has written to get out, once its time is up. */
 #define LAST_WORDS (5 * NSEC_PER_SEC)
@@ -97,7 +97,8 @@ static int send_exec(struct machine *machine, const struct target *target, const
  */
 static void end_by_timeout(struct machine *machine, const struct target *target) {
     limits_end(machine, "the command", target->timeout, "timeout", NULL);
-    machine_begin_closing(machine);
+
+    _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     tasks_ask(machine);
     agent_client_signal(&machine->agent, SIGTERM);
     if (!machine_wait(machine, has_exited_or_gone, deadline_in(target->kill_after)) && !machine->ended) {
@@ -108,7 +109,6 @@ static void end_by_timeout(struct machine *machine, const struct target *target)
         agent_client_sync(&machine->agent);
         (void)machine_wait(machine, is_synced, deadline_in(LAST_WORDS));
     }
-    machine->ended = true;
 }
 
 /* What it was asked last may not have been answered: the two are brought into step first. */
@@ -127,10 +127,10 @@ static void run_by_guest_agent(struct machine *machine, const struct target *tar
     if (machine->ended)
         return;
     limits_end(machine, "the command", target->timeout, "timeout", NULL);
-    machine_begin_closing(machine);
+
+    _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     tasks_ask(machine);
     sync_by_guest_agent(machine, deadline_in(LAST_WORDS));
-    machine->ended = true;
 }
 
 /* The command has ended: what it wrote to the shares is to be on the host before that is told. */
@@ -152,11 +152,10 @@ static void end_by_exit(struct machine *machine) {
 }
 
 void command_run(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                 const struct worker_options *options) {
+                 const struct worker_options *options, struct results *results) {
     _cleanup_error_ struct error *error = NULL;
 
-    machine->results = results_new(machine, target, preparation);
-    if (machine->results && !results_begin(machine->results, limits_deadline(machine, target->timeout))) {
+    if (results && !results_begin(results, limits_deadline(machine, target->timeout))) {
         limits_end(machine, "the command", target->timeout, "timeout", NULL);
         return;
     }

@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include "machine/qga-call.h"
-#include "worker/subresults.h"
 
 #define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
 #define EXIT_NOT_FOUND 127
@@ -111,8 +110,8 @@ bool guest_fallback_tasks(struct machine *machine, deadline_t deadline) {
 
 static void end_by_status(struct machine *machine, const struct qga_exec_status *status) {
     emit(machine, OUTPUT_STDOUT, &status->out, status->out_truncated);
-    if (status->out_truncated && machine->results)
-        results_cut_off(machine->results);
+    if (status->out_truncated && machine->read_stdout)
+        machine->read_stdout(machine->read_context, NULL, 0);
     emit(machine, OUTPUT_STDERR, &status->err, status->err_truncated);
     if (!guest_fallback_sync(machine, deadline_in(SYNC_TIMEOUT)))
         machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back");

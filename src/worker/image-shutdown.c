@@ -50,13 +50,13 @@ void image_shut_down(struct machine *machine) {
     }
     if (machine->verdict == VERDICT_CANCELLED)
         machine_notice(machine, "shutting the guest down, since its image is written to; stop once more to kill it");
-    machine_begin_closing(machine);
+
+    _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     ask_guest_agent(machine, button);
     if (!is_gone(machine) && !machine->ended) {
         buffer_append_string(&machine->qmp_out, QMP_POWERDOWN);
         (void)machine_wait(machine, is_gone, deadline);
     }
-    machine->ended = true;
     if (machine->qemu_gone && str_equal(machine->qmp.shutdown, "guest-shutdown"))
         return;
 

@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "guest/fetched-files.h"
+#include "machine/qga-call.h"
 #include "testresults/junit-reader.h"
 #include "testresults/tap-reader.h"
-#include "machine/qga-call.h"
 
 /* Of all files together. */
 #define FILES_LIMIT ((uint64_t)64 << 20)
@@ -36,6 +36,16 @@ static void take(void *context, const struct run_subresult *subresult) {
     machine_emit(results->machine, &(struct event){.type = EVENT_SUBRESULT, .subresult = subresult});
 }
 
+/* Without data: some of the output is lost, and what is left of it is no pass, whatever it says. */
+static void read_stdout(void *context, const void *data, size_t size) {
+    struct results *results = context;
+
+    if (results->tap && data)
+        tap_feed(results->tap, data, size);
+    else if (results->tap && !results->failure)
+        results->failure = xstrdup("the guest agent cut the command's output off: some tests may be missing");
+}
+
 struct results *results_new(struct machine *machine, const struct target *target,
                             const struct preparation *preparation) {
     struct results *results;
@@ -48,6 +58,8 @@ struct results *results_new(struct machine *machine, const struct target *target
     results->path = str_skip_prefix(target->results, "junit:");
     if (!results->path)
         results->tap = tap_new(take, results);
+    machine->read_stdout = read_stdout;
+    machine->read_context = results;
     return results;
 }
 
@@ -105,16 +117,6 @@ bool results_begin(struct results *results, deadline_t deadline) {
     if (!machine->windows && !strpbrk(results->path, "*?["))
         results->before = run_script(results, look_script, deadline, &why);
     return !machine->ended && !deadline_passed(deadline);
-}
-
-void results_take_output(struct results *results, const void *data, size_t size) {
-    if (results->tap)
-        tap_feed(results->tap, data, size);
-}
-
-void results_cut_off(struct results *results) {
-    if (results->tap && !results->failure)
-        results->failure = xstrdup("the guest agent cut the command's output off: some tests may be missing");
 }
 
 static void read_file(struct results *results, const char *name, const void *data, size_t size) {
@@ -210,12 +212,11 @@ void results_end(struct results *results) {
     } else if (can_be_asked(machine)) {
         deadline_t deadline = deadline_earlier(deadline_in(machine_lost_after(machine)), machine->run_deadline);
 
-        machine_begin_closing(machine);
+        _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
         if (machine->by_qga)
             read_by_guest_agent(results, deadline);
         else
             read_files(results, deadline);
-        machine->ended = true;
     }
     if (results->failure)
         log_debug("results: %s", results->failure);

@@ -22,12 +22,6 @@ void results_free(struct results *results);
  */
 bool results_begin(struct results *results, deadline_t deadline);
 
-/* A piece of the command's standard output. */
-void results_take_output(struct results *results, const void *data, size_t size);
-
-/* Some of that output is lost: what is left of it is no pass, whatever it says. */
-void results_cut_off(struct results *results);
-
 /*
  * Once the verdict is known and the guest still there: takes what is left, and makes a pass a failure where a test
  * failed, or where it is not sure that all of them ran. A verdict that is no pass stays.

@@ -75,12 +75,11 @@ void evidence_keep_memory(struct machine *machine, const struct target *target, 
         machine_notice(machine, "the guest's memory is not kept: give a directory for it with --artifacts");
         return;
     }
-    machine_begin_closing(machine);
+    _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     if (dump_memory(machine, directory, ARTIFACT_MEMORY, &vmcoreinfo, &error) < 0)
         tell(machine, "the guest's memory", error);
     else if (!vmcoreinfo)
         machine_notice(machine,
                        "the guest's memory was kept without VMCOREINFO, which its readers look for: the kernel "
                        "had not started its driver for that (qemu_fw_cfg, CONFIG_FW_CFG_SYSFS)");
-    machine->ended = true;
 }

@@ -49,6 +49,7 @@ struct worker {
     struct machine machine;
     struct preparation preparation;
     struct template_run template;
+    struct results *results; /* of the command's own tests; NULL: none are wanted, or it was not started */
     uint64_t durations[STAGE_COUNT];
     char *kernel_hash; /* of the kernel's file, or NULL */
 };
@@ -121,9 +122,8 @@ static void end_by_boot_timeout(struct worker *worker) {
     if (machine->ended)
         return;
     limits_end(machine, "the boot", boot_timeout(worker), "boot_timeout", why);
-    machine_begin_closing(machine);
+    _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     tasks_ask(machine);
-    machine->ended = true;
 }
 
 static enum wire_root wire_root(const struct target *target) {
@@ -210,7 +210,7 @@ static void stage_boot(struct worker *worker, deadline_t deadline) {
 }
 
 static bool has_ponged(const struct machine *machine) {
-    return machine->agent.pongs > machine->pongs_seen;
+    return machine->agent.pongs > machine->clock_pongs;
 }
 
 /*
@@ -221,7 +221,7 @@ static void adjust_clock(struct machine *machine) {
     for (unsigned tries = 0; tries < CLOCK_TRIES && !machine->ended; tries++) {
         uint64_t sent = clock_now();
 
-        machine->pongs_seen = machine->agent.pongs;
+        machine->clock_pongs = machine->agent.pongs;
         agent_client_clock(&machine->agent);
         agent_client_ping(&machine->agent, sent);
         if (machine_wait(machine, has_ponged, deadline_in(NSEC_PER_SEC)) && clock_now() - sent <= CLOCK_ERROR)
@@ -392,8 +392,8 @@ static void report(struct worker *worker) {
     };
 
     add_findings(&result, &machine->findings);
-    if (machine->results)
-        results_count(machine->results, result.n_subresults);
+    if (worker->results)
+        results_count(worker->results, result.n_subresults);
     worker->durations[machine->stage] += clock_now() - machine->stage_start;
     memcpy(result.nsec, worker->durations, sizeof(result.nsec));
     machine_emit(machine, &(struct event){.type = EVENT_FINISHED, .result = &result});
@@ -426,11 +426,12 @@ void worker_run(const struct target *target, const struct worker_options *option
     stage_machine(&worker);
     if (!machine->ended) {
         enter(&worker, STAGE_COMMAND, false);
-        command_run(machine, target, &worker.preparation, options);
+        worker.results = results_new(machine, target, &worker.preparation);
+        command_run(machine, target, &worker.preparation, options, worker.results);
     }
     judge_findings(machine, target);
-    if (machine->results)
-        results_end(machine->results);
+    if (worker.results)
+        results_end(worker.results);
     evidence_keep_memory(machine, target, options->artifacts ? options->directory : -1);
     if (target->persist)
         image_shut_down(machine);
@@ -438,6 +439,7 @@ void worker_run(const struct target *target, const struct worker_options *option
     report(&worker);
     template_run_end(&worker.template);
     preparation_deinit(&worker.preparation);
+    results_free(worker.results);
     free(worker.kernel_hash);
     machine_deinit(machine);
 }
