@@ -4,24 +4,30 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/file.h"
 
 #define READ_SIZE 65536u
 /* The exit code of a child that could not become the program: no program of ours uses it. */
 #define EXEC_FAILED 127
 
-enum source { SOURCE_OUTPUT, SOURCE_ERRORS, SOURCE_EXIT, SOURCE_STOP, N_SOURCES };
+enum source { SOURCE_OUTPUT, SOURCE_ERRORS, SOURCE_EXIT, SOURCE_CANCEL, N_SOURCES };
 
-/* A running program; -1 in each descriptor that is closed. */
-struct child {
-    pid_t pid;
-    int fds[N_SOURCES];
-    int exec_fd; /* gets an errno when the program could not be started */
+/* The last one gets an errno when the program could not be started. */
+enum program_pipe { PIPE_OUTPUT, PIPE_ERRORS, PIPE_EXEC, N_PIPES };
+
+/* A running program, and the ends to read from of its pipes; -1: closed. */
+struct program {
+    struct child child;
+    int fds[N_PIPES];
 };
+
+static void program_deinit(struct program *program) {
+    child_deinit(&program->child);
+    for (size_t i = 0; i < N_PIPES; i++)
+        (void)fd_close(program->fds[i]);
+}
 
 void subprocess_result_deinit(struct subprocess_result *result) {
     buffer_deinit(&result->output);
@@ -29,13 +35,10 @@ void subprocess_result_deinit(struct subprocess_result *result) {
     *result = (struct subprocess_result){0};
 }
 
-_Noreturn static void become(const struct strv *argv, pid_t parent, int output, int errors, int exec_fd) {
+_Noreturn static void program_exec(const struct strv *argv, int output, int errors, int exec_fd) {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     sigset_t none;
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(EXEC_FAILED);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);
@@ -48,43 +51,32 @@ _Noreturn static void become(const struct strv *argv, pid_t parent, int output, 
     _exit(EXEC_FAILED);
 }
 
-static void close_pair(int pair[2]) {
-    pair[0] = fd_close(pair[0]);
-    pair[1] = fd_close(pair[1]);
-}
-
-static int start(const struct strv *argv, struct child *child, struct error **ret_error) {
-    int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
-    pid_t parent = getpid();
+static int program_start(const struct strv *argv, struct program *program) {
+    int write_fds[N_PIPES] = {-1, -1, -1};
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(pipes); i++) {
-        if (pipe2(pipes[i], O_CLOEXEC) < 0)
-            r = error_errno(ret_error, errno, "running %s", argv->items[0]);
+    for (size_t i = 0; r == 0 && i < N_PIPES; i++) {
+        int ends[2];
+
+        if (pipe2(ends, O_CLOEXEC) < 0) {
+            r = -errno;
+            break;
+        }
+        program->fds[i] = ends[0];
+        write_fds[i] = ends[1];
     }
     if (r == 0) {
-        child->pid = fork();
-        if (child->pid == 0)
-            become(argv, parent, pipes[0][1], pipes[1][1], pipes[2][1]);
-        if (child->pid < 0)
-            r = error_errno(ret_error, errno, "running %s", argv->items[0]);
+        r = child_fork(SIGKILL, &program->child);
+        if (r == 0)
+            program_exec(argv, write_fds[PIPE_OUTPUT], write_fds[PIPE_ERRORS], write_fds[PIPE_EXEC]);
     }
-    if (r < 0) {
-        for (size_t i = 0; i < ARRAY_SIZE(pipes); i++)
-            close_pair(pipes[i]);
-        return r;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(pipes); i++)
-        (void)close(pipes[i][1]);
-    child->fds[SOURCE_OUTPUT] = pipes[0][0];
-    child->fds[SOURCE_ERRORS] = pipes[1][0];
-    child->exec_fd = pipes[2][0];
-    child->fds[SOURCE_EXIT] = (int)syscall(SYS_pidfd_open, child->pid, 0);
-    return child->fds[SOURCE_EXIT] < 0 ? error_errno(ret_error, errno, "pidfd_open") : 0;
+    for (size_t i = 0; i < N_PIPES; i++)
+        (void)fd_close(write_fds[i]);
+    return r < 0 ? r : 0;
 }
 
 /* Reads once. False at the end of the stream. */
-static bool collect(int fd, struct buffer *buffer, size_t limit) {
+static bool output_collect(int fd, struct buffer *buffer, size_t limit) {
     char data[READ_SIZE];
     ssize_t got = read(fd, data, sizeof(data));
     size_t room = buffer->size < limit ? limit - buffer->size : 0;
@@ -95,26 +87,29 @@ static bool collect(int fd, struct buffer *buffer, size_t limit) {
     return got > 0;
 }
 
-/* Until both outputs are closed and the program has ended, or time is up. */
-static int pump(struct child *child, int stop_fd, deadline_t deadline, size_t limit, struct subprocess_result *result) {
+/* Collects both outputs until they are closed and the program has ended. */
+static int program_pump(struct program *program, int cancel_fd, deadline_t deadline, size_t limit,
+                        struct subprocess_result *result) {
     struct buffer *const buffers[] = {&result->output, &result->errors};
 
-    child->fds[SOURCE_STOP] = stop_fd;
-    while (child->fds[SOURCE_OUTPUT] >= 0 || child->fds[SOURCE_ERRORS] >= 0 || child->fds[SOURCE_EXIT] >= 0) {
-        struct pollfd polls[N_SOURCES];
+    for (;;) {
+        struct pollfd polls[N_SOURCES] = {
+            [SOURCE_OUTPUT] = {.fd = program->fds[PIPE_OUTPUT], .events = POLLIN},
+            [SOURCE_ERRORS] = {.fd = program->fds[PIPE_ERRORS], .events = POLLIN},
+            [SOURCE_EXIT] = {.fd = program->child.pidfd, .events = POLLIN},
+            [SOURCE_CANCEL] = {.fd = cancel_fd, .events = POLLIN},
+        };
 
-        for (size_t i = 0; i < N_SOURCES; i++)
-            polls[i] = (struct pollfd){.fd = child->fds[i], .events = POLLIN};
         if (poll(polls, N_SOURCES, deadline_poll_timeout(deadline)) < 0) {
             if (errno == EINTR)
                 continue;
             return -errno;
         }
-        if (polls[SOURCE_STOP].revents)
+        if (polls[SOURCE_CANCEL].revents)
             return -ECANCELED;
-        for (size_t i = SOURCE_OUTPUT; i <= SOURCE_ERRORS; i++) {
-            if (polls[i].revents && !collect(child->fds[i], buffers[i], limit))
-                child->fds[i] = fd_close(child->fds[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(buffers); i++) {
+            if (polls[i].revents && !output_collect(program->fds[i], buffers[i], limit))
+                program->fds[i] = fd_close(program->fds[i]);
         }
         /* What a child of it still holds open is not waited for. */
         if (polls[SOURCE_EXIT].revents && !polls[SOURCE_OUTPUT].revents && !polls[SOURCE_ERRORS].revents)
@@ -122,33 +117,24 @@ static int pump(struct child *child, int stop_fd, deadline_t deadline, size_t li
         if (deadline_passed(deadline))
             return -ETIMEDOUT;
     }
-    return 0;
 }
 
-int subprocess_run(const struct strv *argv, int stop_fd, deadline_t deadline, size_t limit,
+int subprocess_run(const struct strv *argv, int cancel_fd, deadline_t deadline, size_t limit,
                    struct subprocess_result *ret_result, struct error **ret_error) {
-    struct child child = {.fds = {-1, -1, -1, -1}, .exec_fd = -1};
-    int code = 0;
+    _cleanup_(program_deinit) struct program program = {.child = CHILD_NONE, .fds = {-1, -1, -1}};
+    int code;
     int r;
 
     *ret_result = (struct subprocess_result){0};
-    r = start(argv, &child, ret_error);
+    r = program_start(argv, &program);
     if (r == 0)
-        r = pump(&child, stop_fd, deadline, limit, ret_result);
+        r = program_pump(&program, cancel_fd, deadline, limit, ret_result);
     if (r < 0)
-        (void)error_errno(ret_error, r, "running %s", argv->items[0]);
-    if (child.pid > 0) {
-        if (r < 0)
-            (void)kill(child.pid, SIGKILL);
-        while (waitpid(child.pid, &ret_result->status, 0) < 0 && errno == EINTR)
-            ;
-    }
-    if (r == 0 && read(child.exec_fd, &code, sizeof(code)) == (ssize_t)sizeof(code))
-        r = error_errno(ret_error, code, "running %s", argv->items[0]);
-    for (size_t i = SOURCE_OUTPUT; i <= SOURCE_EXIT; i++)
-        (void)fd_close(child.fds[i]);
-    (void)fd_close(child.exec_fd);
-    return r;
+        child_kill(&program.child, SIGKILL);
+    ret_result->status = child_reap(&program.child);
+    if (r == 0 && read(program.fds[PIPE_EXEC], &code, sizeof(code)) == (ssize_t)sizeof(code))
+        r = -code;
+    return r < 0 ? error_errno(ret_error, r, "running %s", argv->items[0]) : 0;
 }
 
 bool process_ignores(int signal_number) {

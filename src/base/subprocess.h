@@ -15,11 +15,11 @@ struct subprocess_result {
 
 /*
  * Runs argv[0], looked up on PATH, with empty standard input and LC_ALL=C; collects at most `limit` bytes of each of
- * its two outputs and drops the rest. It is killed and reaped at the deadline (-ETIMEDOUT), when `stop_fd` (or -1)
- * becomes readable (-ECANCELED; nothing is read from it), and when the calling process dies. -ENOENT when there is no
- * such program. *ret_result is to be released in any case.
+ * its two outputs and drops the rest. The program is killed and reaped at the deadline (-ETIMEDOUT), when `cancel_fd`
+ * (or -1) becomes readable (-ECANCELED; nothing is read from it), and when the calling process dies. -ENOENT: there is
+ * no such program. The caller releases *ret_result in any case.
  */
-int subprocess_run(const struct strv *argv, int stop_fd, deadline_t deadline, size_t limit,
+int subprocess_run(const struct strv *argv, int cancel_fd, deadline_t deadline, size_t limit,
                    struct subprocess_result *ret_result, struct error **ret_error) _must_check_;
 void subprocess_result_deinit(struct subprocess_result *result);
 #define _cleanup_subprocess_result_ _cleanup_(subprocess_result_deinit)

@@ -30,7 +30,7 @@ struct index_module {
 
 struct index_modules {
     const char *directory; /* not owned */
-    int stop_fd;           /* readable: nobody waits for the index any more; -1: none */
+    int cancel_fd;         /* readable: nobody waits for the index any more; -1: none */
     struct index_module *items;
     size_t count;
     size_t capacity;

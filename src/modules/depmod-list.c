@@ -151,7 +151,7 @@ static int list_build_tree(struct index_modules *modules, const char *directory)
 }
 
 int index_list(const char *directory, bool build_tree, struct index_modules *ret, struct error **ret_error) {
-    struct index_modules modules = {.directory = directory, .stop_fd = -1};
+    struct index_modules modules = {.directory = directory, .cancel_fd = -1};
     int r = build_tree ? list_build_tree(&modules, directory) : list_directory(&modules, AT_FDCWD, directory, "", 0);
     if (r < 0) {
         index_modules_deinit(&modules);

@@ -14,11 +14,10 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "kernel/unpack.h"
@@ -116,12 +115,9 @@ static int read_stride(const struct index_modules *modules, size_t first, size_t
     return fd_write_all(fd, result.data ? result.data : "", result.size);
 }
 
-static void run_reader(const struct index_modules *modules, size_t first, size_t step, int fd, pid_t parent) {
+_Noreturn static void reader_run(const struct index_modules *modules, size_t first, size_t step, int fd) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     sigset_t none;
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(EXIT_FAILURE);
     /* The caller's handlers set flags of the caller's: here a signal simply ends it. */
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
         (void)signal(signals[i], SIG_DFL);
@@ -131,30 +127,23 @@ static void run_reader(const struct index_modules *modules, size_t first, size_t
 }
 
 struct reader {
-    pid_t pid;
+    struct child child;
     int fd;
 };
 
 /* Waits until the reader has ended, or until it is not wanted any more: false. */
-static bool is_wanted_to_its_end(const struct reader *reader, int stop_fd) {
-    _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, reader->pid, 0);
-    struct pollfd polls[] = {{.fd = pidfd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
-    while (pidfd >= 0 && poll(polls, ARRAY_SIZE(polls), -1) <= 0)
+static bool is_wanted_to_its_end(const struct reader *reader, int cancel_fd) {
+    struct pollfd polls[] = {{.fd = reader->child.pidfd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+    while (poll(polls, ARRAY_SIZE(polls), -1) <= 0)
         if (errno != EINTR)
             break;
     return !polls[1].revents;
 }
 
-static int wait_for_reader(const struct reader *reader, int stop_fd, const char *directory, struct error **ret_error) {
-    int status;
-    bool wanted = is_wanted_to_its_end(reader, stop_fd);
-    if (!wanted)
-        (void)kill(reader->pid, SIGKILL);
-    while (waitpid(reader->pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return error_errno(ret_error, errno, "cannot index the modules in %s", directory);
-    if (!wanted)
+static int wait_for_reader(struct reader *reader, int cancel_fd, const char *directory, struct error **ret_error) {
+    if (!is_wanted_to_its_end(reader, cancel_fd))
         return error_new(ret_error, ECANCELED, "indexing the modules in %s was stopped", directory);
+    int status = child_reap(&reader->child);
     if (WIFSIGNALED(status))
         return error_new(ret_error, EINTR, "indexing the modules in %s was ended by signal %d", directory,
                          WTERMSIG(status));
@@ -201,17 +190,15 @@ static size_t count_readers(size_t n_modules) {
 
 static int start_readers(const struct index_modules *modules, struct reader *readers, size_t count,
                          struct error **ret_error) {
-    pid_t parent = getpid();
     for (size_t i = 0; i < count; i++) {
         readers[i].fd = memfd_create("vmtest-module-index", MFD_CLOEXEC);
         if (readers[i].fd < 0)
             return error_errno(ret_error, errno, "cannot index the modules in %s", modules->directory);
-        readers[i].pid = fork();
-        if (readers[i].pid < 0)
-            return error_errno(ret_error, errno, "cannot start a process to index the modules in %s",
-                               modules->directory);
-        if (readers[i].pid == 0)
-            run_reader(modules, i, count, readers[i].fd, parent);
+        int r = child_fork(SIGKILL, &readers[i].child);
+        if (r < 0)
+            return error_errno(ret_error, r, "cannot start a process to index the modules in %s", modules->directory);
+        if (r == 0)
+            reader_run(modules, i, count, readers[i].fd);
     }
     return 0;
 }
@@ -220,19 +207,14 @@ static int read_records(struct index_modules *modules, struct error **ret_error)
     struct reader readers[READERS_LIMIT];
     size_t count = count_readers(modules->count);
     for (size_t i = 0; i < count; i++)
-        readers[i] = (struct reader){.pid = -1, .fd = -1};
+        readers[i] = (struct reader){.child = CHILD_NONE, .fd = -1};
     int r = start_readers(modules, readers, count, ret_error);
     for (size_t i = 0; i < count; i++) {
-        if (readers[i].pid > 0) {
-            if (r < 0)
-                (void)kill(readers[i].pid, SIGKILL);
-            int waited = wait_for_reader(&readers[i], r < 0 ? -1 : modules->stop_fd, modules->directory,
-                                         r < 0 ? NULL : ret_error);
-            if (r == 0)
-                r = waited;
-        }
+        if (r == 0)
+            r = wait_for_reader(&readers[i], modules->cancel_fd, modules->directory, ret_error);
         if (r == 0)
             r = take_records(modules, readers[i].fd, ret_error);
+        child_deinit(&readers[i].child);
         (void)fd_close(readers[i].fd);
     }
     return r;

@@ -211,7 +211,7 @@ static char *publish(const char *made, const char *parent, const char *list_path
     return TAKE_PTR(index);
 }
 
-int index_build(const char *directory, const char *release, bool build_tree, const char *cache_directory, int stop_fd,
+int index_build(const char *directory, const char *release, bool build_tree, const char *cache_directory, int cancel_fd,
                 modules_notice_fn *notice, void *notice_data, char **ret_index, bool *ret_temporary,
                 struct error **ret_error) {
     _cleanup_free_ char *parent = cache_directory ? xasprintf("%s/modules", cache_directory) : NULL;
@@ -235,7 +235,7 @@ int index_build(const char *directory, const char *release, bool build_tree, con
             xasprintf("indexing the modules of %s (%s)", release, temporary ? "no cache to keep it" : "once");
         if (notice)
             notice(notice_data, line);
-        modules.stop_fd = stop_fd;
+        modules.cancel_fd = cancel_fd;
         r = fill_entry(&modules, made, ret_error);
         if (r < 0) {
             remove_entry(made);

@@ -17,9 +17,9 @@ bool index_exists(const char *directory);
 /*
  * Gives the directory that holds the index of `directory`, CACHE/modules/KEY/index, and builds it first when it is not
  * there yet. Without a writable cache it is a new private directory and *ret_temporary is true: index_remove() it. In a
- * build tree the modules are those of its modules.order. -ECANCELED once `stop_fd` (or -1) is readable.
+ * build tree the modules are those of its modules.order. -ECANCELED once `cancel_fd` (or -1) is readable.
  */
-int index_build(const char *directory, const char *release, bool build_tree, const char *cache_directory, int stop_fd,
+int index_build(const char *directory, const char *release, bool build_tree, const char *cache_directory, int cancel_fd,
                 modules_notice_fn *notice, void *notice_data, char **ret_index, bool *ret_temporary,
                 struct error **ret_error) _must_check_;
 

@@ -142,8 +142,9 @@ static int find_explicit(const struct kernel *kernel, const char *given, struct 
                      given, kernel->release, others, kernel->release, kernel->release);
 }
 
-int modules_find(const struct kernel *kernel, const char *explicit_directory, const char *cache_directory, int stop_fd,
-                 modules_notice_fn *notice, void *notice_data, struct modules *ret, struct error **ret_error) {
+int modules_find(const struct kernel *kernel, const char *explicit_directory, const char *cache_directory,
+                 int cancel_fd, modules_notice_fn *notice, void *notice_data, struct modules *ret,
+                 struct error **ret_error) {
     _cleanup_modules_ struct modules modules = {0};
     if (explicit_directory) {
         int r = find_explicit(kernel, explicit_directory, &modules, ret_error);
@@ -153,7 +154,7 @@ int modules_find(const struct kernel *kernel, const char *explicit_directory, co
         find_near(kernel, &modules);
     }
     if (modules.directory && !index_exists(modules.directory)) {
-        int r = index_build(modules.directory, kernel->release, modules.build_tree, cache_directory, stop_fd, notice,
+        int r = index_build(modules.directory, kernel->release, modules.build_tree, cache_directory, cancel_fd, notice,
                             notice_data, &modules.index, &modules.temporary, ret_error);
         if (r < 0)
             return r;

@@ -28,12 +28,12 @@ struct modules {
  * lib/modules/RELEASE, or a build tree) when that is not NULL, else beside the kernel, in its build tree, and under
  * /lib/modules. Finding none is no error unless `explicit_directory` was given. A directory without modules.dep.bin
  * gets its index built below `cache_directory`; where that is NULL or cannot be written, in a private temporary
- * directory, unless `stop_fd` (or -1) becomes readable: -ECANCELED. `notice` may be NULL. *ret is released with
+ * directory, unless `cancel_fd` (or -1) becomes readable: -ECANCELED. `notice` may be NULL. *ret is released with
  * modules_deinit().
  */
-int modules_find(const struct kernel *kernel, const char *explicit_directory, const char *cache_directory, int stop_fd,
-                 modules_notice_fn *notice, void *notice_data, struct modules *ret, struct error **ret_error)
-    _must_check_;
+int modules_find(const struct kernel *kernel, const char *explicit_directory, const char *cache_directory,
+                 int cancel_fd, modules_notice_fn *notice, void *notice_data, struct modules *ret,
+                 struct error **ret_error) _must_check_;
 void modules_deinit(struct modules *modules);
 #define _cleanup_modules_ _cleanup_(modules_deinit)
 

@@ -177,12 +177,12 @@ static bool file_unchanged(int fd, const char *state) {
 }
 
 /* Whether the kernel's modules are found where they were; that is all which the search does for a worker. */
-static bool find_modules(const struct target *target, const char *const *strings, const char *cache, int stop_fd,
+static bool find_modules(const struct target *target, const char *const *strings, const char *cache, int cancel_fd,
                          struct modules *ret) {
     const struct kernel kernel = {.path = target->kernel, .release = (char *)(uintptr_t)strings[FIELD_RELEASE]};
     struct modules modules = {0};
 
-    if (modules_find(&kernel, target->modules, cache, stop_fd, NULL, NULL, &modules, NULL) < 0)
+    if (modules_find(&kernel, target->modules, cache, cancel_fd, NULL, NULL, &modules, NULL) < 0)
         return false;
     if (!str_equal(modules.directory ? modules.directory : "", strings[FIELD_MODULES]) ||
         !str_equal(modules.index ? modules.index : "", strings[FIELD_INDEX])) {
@@ -209,7 +209,7 @@ bool kernel_shelf_take(const struct kernel_shelf *shelf, const struct target *ta
     size_t count = split(&item->text, strings, item->text.size);
     if (count < N_FIELDS || !inputs_unchanged(strings, count) ||
         !file_unchanged(item->kernel_fd, strings[FIELD_KERNEL_STATE]) ||
-        !find_modules(target, strings, cache, preparation->stop_fd, &preparation->modules))
+        !find_modules(target, strings, cache, preparation->cancel_fd, &preparation->modules))
         return false;
     preparation->kernel_fd = fcntl(item->kernel_fd, F_DUPFD_CLOEXEC, 0);
     preparation->initrd_fd = fcntl(item->initrd_fd, F_DUPFD_CLOEXEC, 0);

@@ -13,7 +13,7 @@ static int make_overlay(struct preparation *preparation, struct error **ret_erro
     int r = scratch_make(&scratch, ret_error);
 
     if (r == 0)
-        r = image_make_overlay(scratch.path, preparation->image.virtual_size, preparation->stop_fd,
+        r = image_make_overlay(scratch.path, preparation->image.virtual_size, preparation->cancel_fd,
                                &preparation->overlay_fd, ret_error);
     return r;
 }
@@ -25,7 +25,7 @@ static int prepare_disk(const struct target *target, struct preparation *prepara
         .write = target->persist,
         .where_image = target_where(target, KEY_IMAGE),
         .where_format = target_where(target, KEY_FORMAT),
-        .stop_fd = preparation->stop_fd,
+        .cancel_fd = preparation->cancel_fd,
     };
     int r = image_probe(&request, &preparation->image, ret_error);
 
@@ -33,7 +33,7 @@ static int prepare_disk(const struct target *target, struct preparation *prepara
         r = persist_claim(target, preparation->image.format, &preparation->persist_fd, ret_error);
     /* A user's own arguments may add what it boots from. */
     if (r == 0 && !target->uefi && target->extra_args.count == 0 &&
-        image_lacks_boot_code(target->image, &preparation->image, preparation->stop_fd))
+        image_lacks_boot_code(target->image, &preparation->image, preparation->cancel_fd))
         return error_new(ret_error, ENOEXEC,
                          "%s: the image has no boot loader that a BIOS could start; if it is made for UEFI, set uefi = "
                          "true (--uefi)",

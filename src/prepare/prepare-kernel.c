@@ -8,9 +8,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "modules/initramfs.h"
-#include "modules/depmod.h"
 #include "kernel/kernel.h"
+#include "modules/depmod.h"
+#include "modules/initramfs.h"
 #include "prepare/kernel-cache.h"
 #include "prepare/prepare.h"
 
@@ -149,7 +149,7 @@ int prepare_kernel(const struct target *target, const struct kernel_shelf *shelf
     }
     preparation->release = xstrdup(kernel->release);
 
-    r = modules_find(kernel, target->modules, cache, preparation->stop_fd, notice, context, &preparation->modules,
+    r = modules_find(kernel, target->modules, cache, preparation->cancel_fd, notice, context, &preparation->modules,
                      ret_error);
     if (r < 0) {
         error_context(ret_error, "%s", target_where(target, target->modules ? KEY_MODULES : KEY_KERNEL));

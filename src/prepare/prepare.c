@@ -10,10 +10,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "qemu/process.h"
 #include "prepare/confinement.h"
-#include "qemu/version.h"
 #include "prepare/scratch.h"
+#include "qemu/process.h"
+#include "qemu/version.h"
 
 /* What QEMU opens of its own, with the files that a guest has open over 9p at least. */
 #define FILES_MIN 64u
@@ -143,7 +143,7 @@ static int choose_threads(const struct target *target, struct preparation *prepa
 
     if (preparation->accel != ACCEL_TCG || target->num_cpus < 2)
         return 0;
-    r = qemu_version_find(preparation->program, preparation->stop_fd, &version, &error);
+    r = qemu_version_find(preparation->program, preparation->cancel_fd, &version, &error);
     if (r == -ECANCELED)
         return error_new(ret_error, ECANCELED, "%s", error_message(error));
     if (r < 0)
@@ -152,12 +152,12 @@ static int choose_threads(const struct target *target, struct preparation *prepa
     return 0;
 }
 
-int prepare(const struct target *target, int stop_fd, const struct kernel_shelf *shelf, notice_fn *notice,
+int prepare(const struct target *target, int cancel_fd, const struct kernel_shelf *shelf, notice_fn *notice,
             void *context, struct preparation *ret_preparation, struct error **ret_error) {
     int r = 0;
 
     *ret_preparation = PREPARATION_EMPTY;
-    ret_preparation->stop_fd = stop_fd;
+    ret_preparation->cancel_fd = cancel_fd;
     ret_preparation->arch = arch_find(target->arch);
     if (!ret_preparation->arch)
         return error_new(ret_error, ENOTSUP, "%s: architecture '%s' is not built in", target_where(target, KEY_ARCH),

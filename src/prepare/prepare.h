@@ -25,7 +25,7 @@ struct preparation {
     char *program; /* QEMU's path */
     enum accel accel;
     bool one_thread; /* of struct qemu_config */
-    int stop_fd;     /* readable: the run is cancelled */
+    int cancel_fd;   /* readable: the run is cancelled */
 
     char *release; /* of the kernel */
     int kernel_fd; /* what QEMU boots: an unpacked vmlinux, or the file as it is */
@@ -54,15 +54,15 @@ struct preparation {
 };
 
 /*
- * Fills *ret_preparation, with a kernel from `shelf` (prepare/kernel-cache.h, or NULL) if one is there; to be released with
- * preparation_deinit() in any case. Errors name the key or option; -ECANCELED when `stop_fd` has become readable, which
- * is left to the caller to read.
+ * Fills *ret_preparation, with a kernel from `shelf` (prepare/kernel-cache.h, or NULL) if one is there; to be released
+ * with preparation_deinit() in any case. Errors name the key or option; -ECANCELED when `cancel_fd` has become
+ * readable, which is left to the caller to read.
  */
-int prepare(const struct target *target, int stop_fd, const struct kernel_shelf *shelf, notice_fn *notice,
+int prepare(const struct target *target, int cancel_fd, const struct kernel_shelf *shelf, notice_fn *notice,
             void *context, struct preparation *ret_preparation, struct error **ret_error) _must_check_;
 #define PREPARATION_EMPTY                                                                                              \
     ((struct preparation){                                                                                             \
-        .stop_fd = -1, .kernel_fd = -1, .initrd_fd = -1, .overlay_fd = -1, .persist_fd = -1, .vars_fd = -1})
+        .cancel_fd = -1, .kernel_fd = -1, .initrd_fd = -1, .overlay_fd = -1, .persist_fd = -1, .vars_fd = -1})
 /* For a second machine of the same run: files that the first one may have written to are made anew. */
 int prepare_anew(const struct target *target, struct preparation *preparation, struct error **ret_error) _must_check_;
 void preparation_deinit(struct preparation *preparation);

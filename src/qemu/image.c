@@ -31,10 +31,10 @@ void image_deinit(struct image *image) {
 }
 
 /* Runs qemu-img. Only that it could not be run is an error. */
-static int qemu_img(const struct strv *argv, int stop_fd, struct subprocess_result *ret_result,
+static int qemu_img(const struct strv *argv, int cancel_fd, struct subprocess_result *ret_result,
                     struct error **ret_error) {
     _cleanup_error_ struct error *error = NULL;
-    int r = subprocess_run(argv, stop_fd, deadline_in(QEMU_IMG_TIMEOUT), OUTPUT_LIMIT, ret_result, &error);
+    int r = subprocess_run(argv, cancel_fd, deadline_in(QEMU_IMG_TIMEOUT), OUTPUT_LIMIT, ret_result, &error);
 
     if (r == -ENOENT)
         return error_new(ret_error, r,
@@ -151,7 +151,7 @@ static int check_metadata(const struct image_request *request, const char *path,
     strv_append(&argv, "-f");
     strv_append(&argv, format);
     strv_append(&argv, path);
-    r = qemu_img(&argv, request->stop_fd, &result, ret_error);
+    r = qemu_img(&argv, request->cancel_fd, &result, ret_error);
     if (r < 0)
         return r;
     bool cut = str_equal(format, "vdi") && is_cut_vdi(path);
@@ -257,7 +257,7 @@ int image_probe(const struct image_request *request, struct image *ret_image, st
         strv_append(&argv, request->format);
     }
     strv_append(&argv, request->path);
-    r = qemu_img(&argv, request->stop_fd, &result, ret_error);
+    r = qemu_img(&argv, request->cancel_fd, &result, ret_error);
     if (r == 0 && !succeeded(&result))
         r = explain_info(request, &result, ret_error);
     if (r == 0)
@@ -271,7 +271,7 @@ int image_probe(const struct image_request *request, struct image *ret_image, st
 #define SECTOR_ZERO (-2)
 
 /* Where the first sector of a disk lies in the image's own file, or one of the above. */
-static off_t find_first_sector(const char *path, const struct image *image, int stop_fd) {
+static off_t find_first_sector(const char *path, const struct image *image, int cancel_fd) {
     _cleanup_subprocess_result_ struct subprocess_result result = {0};
     _cleanup_strv_ struct strv argv = {0};
     json_int_t offset = SECTOR_UNKNOWN;
@@ -286,7 +286,7 @@ static off_t find_first_sector(const char *path, const struct image *image, int 
     strv_append(&argv, "-f");
     strv_append(&argv, image->format);
     strv_append(&argv, path);
-    if (qemu_img(&argv, stop_fd, &result, NULL) < 0 || !succeeded(&result))
+    if (qemu_img(&argv, cancel_fd, &result, NULL) < 0 || !succeeded(&result))
         return SECTOR_UNKNOWN;
 
     json_t *map = json_loadb(result.output.data ? result.output.data : "", result.output.size, 0, NULL);
@@ -300,9 +300,9 @@ static off_t find_first_sector(const char *path, const struct image *image, int 
     return (off_t)offset;
 }
 
-bool image_lacks_boot_code(const char *path, const struct image *image, int stop_fd) {
+bool image_lacks_boot_code(const char *path, const struct image *image, int cancel_fd) {
     unsigned char sector[SECTOR_SIZE];
-    off_t offset = find_first_sector(path, image, stop_fd);
+    off_t offset = find_first_sector(path, image, cancel_fd);
     _cleanup_close_ int fd = offset < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 
     if (offset == SECTOR_ZERO)
@@ -316,7 +316,7 @@ bool image_lacks_boot_code(const char *path, const struct image *image, int stop
     return true;
 }
 
-int image_make_overlay(const char *directory, uint64_t virtual_size, int stop_fd, int *ret_fd,
+int image_make_overlay(const char *directory, uint64_t virtual_size, int cancel_fd, int *ret_fd,
                        struct error **ret_error) {
     _cleanup_subprocess_result_ struct subprocess_result result = {0};
     _cleanup_free_ char *path = xasprintf("%s/overlay.qcow2", directory);
@@ -330,7 +330,7 @@ int image_make_overlay(const char *directory, uint64_t virtual_size, int stop_fd
     strv_append(&argv, "qcow2");
     strv_append(&argv, path);
     strv_append_printf(&argv, "%llu", (unsigned long long)virtual_size);
-    r = qemu_img(&argv, stop_fd, &result, ret_error);
+    r = qemu_img(&argv, cancel_fd, &result, ret_error);
     if (r == 0 && !succeeded(&result)) {
         _cleanup_free_ char *words = last_words(&result);
 

@@ -24,7 +24,7 @@ struct image_request {
     bool write;               /* it will be written to */
     const char *where_image;  /* where the user named it: prefix of messages */
     const char *where_format; /* the same of the format */
-    int stop_fd;              /* readable: -ECANCELED */
+    int cancel_fd;            /* readable: -ECANCELED */
 };
 
 /*
@@ -39,13 +39,13 @@ void image_deinit(struct image *image);
  * Whether a BIOS cannot start anything from the image: its first sector holds no code. False as well where that cannot
  * be told. `path` is the image's.
  */
-bool image_lacks_boot_code(const char *path, const struct image *image, int stop_fd);
+bool image_lacks_boot_code(const char *path, const struct image *image, int cancel_fd);
 
 /*
  * Makes an empty qcow2 file of that virtual size in `directory`, opens it read-write and unlinks it: it lives as long
  * as it is open.
  */
-int image_make_overlay(const char *directory, uint64_t virtual_size, int stop_fd, int *ret_fd, struct error **ret_error)
-    _must_check_;
+int image_make_overlay(const char *directory, uint64_t virtual_size, int cancel_fd, int *ret_fd,
+                       struct error **ret_error) _must_check_;
 
 #endif

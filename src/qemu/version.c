@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/subprocess.h"
-#include "base/digest.h"
 
 #define ASK_TIMEOUT (10 * NSEC_PER_SEC)
 #define ANSWER_LIMIT 4096
@@ -63,21 +63,21 @@ static void keep(const char *path, const char *identity, const char *answer) {
         log_debug("QEMU's version is not kept: %s", error_message(error));
 }
 
-static int ask(const char *program, int stop_fd, struct buffer *ret_answer, struct error **ret_error) {
+static int ask(const char *program, int cancel_fd, struct buffer *ret_answer, struct error **ret_error) {
     _cleanup_subprocess_result_ struct subprocess_result result = {0};
     _cleanup_strv_ struct strv argv = {0};
     int r;
 
     strv_append(&argv, program);
     strv_append(&argv, "--version");
-    r = subprocess_run(&argv, stop_fd, deadline_in(ASK_TIMEOUT), ANSWER_LIMIT, &result, ret_error);
+    r = subprocess_run(&argv, cancel_fd, deadline_in(ASK_TIMEOUT), ANSWER_LIMIT, &result, ret_error);
     if (r < 0)
         return r;
     buffer_append(ret_answer, result.output.data, result.output.size);
     return 0;
 }
 
-int qemu_version_find(const char *program, int stop_fd, struct qemu_version *ret_version, struct error **ret_error) {
+int qemu_version_find(const char *program, int cancel_fd, struct qemu_version *ret_version, struct error **ret_error) {
     _cleanup_free_ char *path = answer_path(program);
     _cleanup_free_ char *identity = NULL;
     _cleanup_buffer_ struct buffer answer = {0};
@@ -87,7 +87,7 @@ int qemu_version_find(const char *program, int stop_fd, struct qemu_version *ret
         return r;
     if (recall(path, identity, ret_version))
         return 0;
-    r = ask(program, stop_fd, &answer, ret_error);
+    r = ask(program, cancel_fd, &answer, ret_error);
     if (r < 0)
         return r;
     if (!answer.data || !qemu_version_parse(answer.data, ret_version))

@@ -19,7 +19,7 @@ bool qemu_version_parse(const char *text, struct qemu_version *ret_version);
  * Asks the program, and keeps the answer in the cache directory until the program is another. -EPROTO for one that does
  * not tell, -ETIMEDOUT for one that does not end; -ECANCELED as subprocess_run().
  */
-int qemu_version_find(const char *program, int stop_fd, struct qemu_version *ret_version, struct error **ret_error)
+int qemu_version_find(const char *program, int cancel_fd, struct qemu_version *ret_version, struct error **ret_error)
     _must_check_;
 
 /*

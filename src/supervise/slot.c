@@ -19,7 +19,13 @@
 
 void slot_init(struct slot *slot, struct supervisor *supervisor, unsigned index) {
     *slot = (struct slot){
-        .supervisor = supervisor, .index = index, .channel = -1, .directory = -1, .write_deadline = DEADLINE_NONE};
+        .supervisor = supervisor,
+        .index = index,
+        .worker = CHILD_NONE,
+        .channel = -1,
+        .directory = -1,
+        .write_deadline = DEADLINE_NONE,
+    };
 }
 
 void slot_deinit(struct slot *slot) {
@@ -75,15 +81,20 @@ static void judge_as(struct slot *slot, enum verdict verdict, int detail, const 
     judge(slot, &result, clock_now() - slot->supervisor->plan->start);
 }
 
-/* Our ends to the workers: with a copy in this one's hands, the others would not see that we are gone. */
+/*
+ * Our ends to the workers, which this one closes: with a copy in its hands, the others would not see that we are gone.
+ * With them the workers' pidfds, which are of no use to it.
+ */
 static int *channels_of_others(const struct slot *slot, size_t *ret_count) {
     const struct supervisor *supervisor = slot->supervisor;
-    int *channels = xcalloc(supervisor->plan->n_slots + 1, sizeof(*channels));
+    int *channels = xcalloc(2 * (size_t)supervisor->plan->n_slots + 1, sizeof(*channels));
 
     *ret_count = 0;
     for (unsigned i = 0; i < supervisor->plan->n_slots; i++) {
         if (supervisor->slots[i].channel >= 0)
             channels[(*ret_count)++] = supervisor->slots[i].channel;
+        if (supervisor->slots[i].worker.pidfd >= 0)
+            channels[(*ret_count)++] = supervisor->slots[i].worker.pidfd;
     }
     if (supervisor->shelf->read_fd >= 0)
         channels[(*ret_count)++] = supervisor->shelf->read_fd;
@@ -169,7 +180,7 @@ static void end_attempt(struct slot *slot) {
     free(slot->artifacts);
     slot->artifacts = NULL;
     slot->directory = fd_close(slot->directory);
-    slot->worker = 0;
+    child_deinit(&slot->worker);
     slot->channel = fd_close(slot->channel);
     slot->interactive = false;
     slot->write_deadline = DEADLINE_NONE;
@@ -179,7 +190,7 @@ static void end_attempt(struct slot *slot) {
 
 /* Begins attempts until there is a worker or nothing more to try; the job's end frees the slot. */
 static void go_on(struct slot *slot) {
-    while (slot->worker == 0) {
+    while (slot->worker.pid == 0) {
         end_attempt(slot);
         if (!slot->again) {
             slot->job = NULL;
@@ -242,11 +253,8 @@ static char *describe_crash(int status) {
 /* The worker has closed its end. */
 static void reap(struct slot *slot) {
     struct supervisor *supervisor = slot->supervisor;
-    int status = 0;
+    int status = child_reap(&slot->worker);
 
-    while (waitpid(slot->worker, &status, 0) < 0 && errno == EINTR)
-        ;
-    slot->worker = 0;
     if (slot->interactive) {
         supervisor->input_open = false;
         supervisor_restore_terminal(supervisor);

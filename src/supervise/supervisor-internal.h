@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <termios.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "prepare/kernel-cache.h"
@@ -17,11 +18,11 @@
 struct slot {
     struct supervisor *supervisor;
     unsigned index;
-    const struct job *job;     /* NULL: free */
-    unsigned attempt;          /* from 1 */
-    char *artifacts;           /* the attempt's directory, as it is shown, or NULL */
-    int directory;             /* a descriptor of it, or -1 */
-    pid_t worker;              /* 0: none */
+    const struct job *job; /* NULL: free */
+    unsigned attempt;      /* from 1 */
+    char *artifacts;       /* the attempt's directory, as it is shown, or NULL */
+    int directory;         /* a descriptor of it, or -1 */
+    struct child worker;
     int channel;               /* to the worker; -1: none */
     struct buffer in;          /* records from the worker */
     struct buffer out;         /* records for the worker */

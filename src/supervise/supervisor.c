@@ -55,14 +55,9 @@ void supervisor_cancel(struct supervisor *supervisor, int signal_number) {
         supervisor->killed = true;
     }
     for (unsigned i = 0; i < n_slots(supervisor); i++) {
-        pid_t worker = supervisor->slots[i].worker;
+        int signal_sent = supervisor->killed ? SIGKILL : signal_number == SIGPIPE ? SIGTERM : signal_number;
 
-        if (worker <= 0)
-            continue;
-        if (supervisor->killed)
-            (void)kill(worker, SIGKILL);
-        else
-            (void)kill(worker, signal_number == SIGPIPE ? SIGTERM : signal_number);
+        child_kill(&supervisor->slots[i].worker, signal_sent);
     }
 }
 

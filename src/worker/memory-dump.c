@@ -9,9 +9,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "base/child.h"
 #include "base/file.h"
 #include "machine/qmp-call.h"
 
@@ -27,15 +27,8 @@ static bool has_ended(const struct machine *machine) {
     return machine->qmp.dump_ended || machine->qemu_gone;
 }
 
-/* Runs in the child. */
-static int take(int from, int to, pid_t parent) {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-        return ECANCELED;
-    return -fd_copy_sparse(from, to);
-}
-
-/* Has QEMU write to `fd`, which is QEMU's and closed here afterwards. */
-static int write_core(struct machine *machine, int fd, struct error **ret_error) {
+/* Has QEMU write the core to `fd`, which is closed here in any case. */
+static int core_request(struct machine *machine, int fd, struct error **ret_error) {
     deadline_t deadline = deadline_in(BEGIN_PATIENCE);
     bool begun = qmp_call_ready(machine, deadline) && qmp_call_getfd(machine, FD_NAME, fd, deadline);
 
@@ -54,45 +47,43 @@ static int write_core(struct machine *machine, int fd, struct error **ret_error)
 }
 
 /*
- * The child's verdict on the file; killed first where QEMU has not come to an end, which may be because the child has
- * done so before: then that is the reason.
+ * The writer's verdict on the file. Where QEMU has failed the writer is killed first; one that had ended before, by an
+ * error of its own, is the reason why QEMU failed.
  */
-static int reap(pid_t child, bool kill_it, const char *path, struct error **ret_error) {
-    int status = 0;
+static int writer_end(struct child *writer, bool qemu_failed, const char *path, struct error **ret_error) {
+    int status;
 
-    if (kill_it)
-        (void)kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (WIFEXITED(status) ? WEXITSTATUS(status) == 0 : kill_it)
+    if (qemu_failed)
+        child_kill(writer, SIGKILL);
+    status = child_reap(writer);
+    if (WIFEXITED(status) ? WEXITSTATUS(status) == 0 : qemu_failed)
         return 0;
     return error_errno(ret_error, WIFEXITED(status) ? WEXITSTATUS(status) : EIO, "%s", path);
 }
 
-static int pump_core(struct machine *machine, int file, const char *path, struct error **ret_error) {
-    pid_t parent = getpid();
+static int core_pump(struct machine *machine, int file, const char *path, struct error **ret_error) {
+    _cleanup_child_ struct child writer = CHILD_NONE;
+    _cleanup_error_ struct error *of_qemu = NULL;
     int ends[2];
+    int written;
+    int r;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return error_errno(ret_error, errno, "pipe");
     (void)fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
 
-    pid_t child = fork();
-    if (child == 0) {
+    r = child_fork(SIGKILL, &writer);
+    if (r == 0) {
         (void)close(ends[1]);
-        _exit(take(ends[0], file, parent));
+        _exit(-fd_copy_sparse(ends[0], file));
     }
     (void)close(ends[0]);
-    if (child < 0) {
-        int code = errno;
-
+    if (r < 0) {
         (void)close(ends[1]);
-        return error_errno(ret_error, code, "cannot start a process");
+        return error_errno(ret_error, r, "cannot start a process");
     }
-
-    _cleanup_error_ struct error *of_qemu = NULL;
-    int written = write_core(machine, ends[1], &of_qemu);
-    int r = reap(child, written < 0, path, ret_error);
+    written = core_request(machine, ends[1], &of_qemu);
+    r = writer_end(&writer, written < 0, path, ret_error);
     if (r == 0 && written < 0) {
         r = written;
         *ret_error = TAKE_PTR(of_qemu);
@@ -135,7 +126,7 @@ int dump_memory(struct machine *machine, int directory, const char *name, bool *
     file = openat(directory, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0)
         return error_errno(ret_error, errno, "%s", temporary);
-    r = pump_core(machine, file, name, ret_error);
+    r = core_pump(machine, file, name, ret_error);
     if (r == 0 && renameat(directory, temporary, directory, name) < 0)
         r = error_errno(ret_error, errno, "%s", name);
     if (r < 0)

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,19 +16,19 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/subprocess.h"
+#include "machine/launch.h"
+#include "machine/machine.h"
+#include "machine/timeouts.h"
+#include "prepare/kernel-cache.h"
+#include "prepare/prepare.h"
+#include "worker/blocked-tasks.h"
 #include "worker/command-by-agent.h"
-#include "worker/worker-artifacts.h"
 #include "worker/command-by-qga.h"
 #include "worker/image-boot.h"
 #include "worker/image-shutdown.h"
-#include "prepare/kernel-cache.h"
-#include "machine/launch.h"
-#include "machine/timeouts.h"
-#include "machine/machine.h"
-#include "prepare/prepare.h"
 #include "worker/subresults.h"
-#include "worker/blocked-tasks.h"
 #include "worker/template-run.h"
+#include "worker/worker-artifacts.h"
 
 #define BOOT_TIMEOUT_KVM (60 * NSEC_PER_SEC)
 #define BOOT_TIMEOUT_TCG (300 * NSEC_PER_SEC)
@@ -444,35 +443,28 @@ void worker_run(const struct target *target, const struct worker_options *option
     machine_deinit(machine);
 }
 
-int worker_start(const struct target *target, const struct worker_options *options, pid_t *ret_pid, int *ret_channel,
-                 struct error **ret_error) {
-    pid_t parent = getpid();
+int worker_start(const struct target *target, const struct worker_options *options, struct child *ret_worker,
+                 int *ret_channel, struct error **ret_error) {
     int ours = -1;
     int theirs = -1;
-    int r;
+    int r = fd_socket_pair(&ours, &theirs, ret_error);
 
-    r = fd_socket_pair(&ours, &theirs, ret_error);
     if (r < 0)
         return r;
-
-    pid_t pid = fork();
-    if (pid < 0) {
-        r = error_errno(ret_error, errno, "cannot start a worker");
-        (void)close(ours);
-        (void)close(theirs);
-        return r;
-    }
-    if (pid == 0) {
+    r = child_fork(SIGTERM, ret_worker);
+    if (r == 0) {
         (void)close(ours);
         for (size_t i = 0; i < options->n_not_yours; i++)
             (void)close(options->not_yours[i]);
         (void)setpgid(0, 0);
-        if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent)
-            worker_run(target, options, theirs);
+        worker_run(target, options, theirs);
         _exit(0);
     }
     (void)close(theirs);
-    *ret_pid = pid;
+    if (r < 0) {
+        (void)close(ours);
+        return error_errno(ret_error, r, "cannot start a worker");
+    }
     *ret_channel = ours;
     return 0;
 }

@@ -3,8 +3,7 @@
 #ifndef VMTEST_WORKER_WORKER_H
 #define VMTEST_WORKER_WORKER_H
 
-#include <sys/types.h>
-
+#include "base/child.h"
 #include "base/error.h"
 #include "config/target.h"
 
@@ -29,7 +28,7 @@ struct worker_options {
 void worker_run(const struct target *target, const struct worker_options *options, int channel);
 
 /* Forks a worker in a process group of its own, which gets SIGTERM when the caller dies. *ret_channel is our end. */
-int worker_start(const struct target *target, const struct worker_options *options, pid_t *ret_pid, int *ret_channel,
-                 struct error **ret_error) _must_check_;
+int worker_start(const struct target *target, const struct worker_options *options, struct child *ret_worker,
+                 int *ret_channel, struct error **ret_error) _must_check_;
 
 #endif

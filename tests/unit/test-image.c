@@ -38,7 +38,7 @@ static void shell(const char *command) {
 static int probe(const char *name, const char *format, struct image *image, struct error **error) {
     _cleanup_free_ char *path = path_resolve(top, name);
     const struct image_request request = {
-        .path = path, .format = format, .where_image = "--image", .where_format = "--format", .stop_fd = -1};
+        .path = path, .format = format, .where_image = "--image", .where_format = "--format", .cancel_fd = -1};
 
     return image_probe(&request, image, error);
 }
@@ -266,7 +266,7 @@ static void a_file_that_cannot_be_written_to_is_refused_only_for_writing(void **
     _cleanup_image_ struct image image = {0};
     char program[4096] = {0};
     struct image_request request = {
-        .path = program, .format = "raw", .where_image = "--image", .where_format = "--format", .stop_fd = -1};
+        .path = program, .format = "raw", .where_image = "--image", .where_format = "--format", .cancel_fd = -1};
 
     (void)state;
     /* A program that runs is not writable, even to root. */
@@ -311,7 +311,7 @@ static void whoever_stops_it_is_heard(void **state) {
     shell("truncate -s 1M data");
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     assert_int_equal(write(ends[1], "x", 1), 1);
-    request.stop_fd = ends[0];
+    request.cancel_fd = ends[0];
     assert_int_equal(image_probe(&request, &image, NULL), -ECANCELED);
     assert_int_equal(image_make_overlay(top, MIB, ends[0], &fd, NULL), -ECANCELED);
     assert_int_equal(fd, -1);
@@ -350,7 +350,7 @@ static void boot_code_is_looked_for(void **state) {
 static void an_overlay_has_its_size_and_no_name(void **state) {
     _cleanup_free_ char *link = NULL;
     _cleanup_image_ struct image image = {0};
-    struct image_request request = {.where_image = "i", .where_format = "f", .stop_fd = -1};
+    struct image_request request = {.where_image = "i", .where_format = "f", .cancel_fd = -1};
     struct stat status;
     int fd = -1;
 

@@ -22,14 +22,14 @@
 /* Does nothing for longer than anybody waits, whatever but SIGKILL it is sent. */
 #define LASTING "trap '' TERM INT HUP; exec sleep 60"
 
-static int run_shell(const char *script, int stop_fd, uint64_t time, size_t limit, struct subprocess_result *ret_result,
-                     struct error **ret_error) {
+static int run_shell(const char *script, int cancel_fd, uint64_t time, size_t limit,
+                     struct subprocess_result *ret_result, struct error **ret_error) {
     _cleanup_strv_ struct strv argv = {0};
 
     strv_append(&argv, "sh");
     strv_append(&argv, "-c");
     strv_append(&argv, script);
-    return subprocess_run(&argv, stop_fd, deadline_in(time), limit, ret_result, ret_error);
+    return subprocess_run(&argv, cancel_fd, deadline_in(time), limit, ret_result, ret_error);
 }
 
 static int run_program(const char *program, const char *argument, struct subprocess_result *ret_result,
