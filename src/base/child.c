@@ -48,14 +48,13 @@ int child_reap(struct child *child) {
 
     while (child->pid > 0 && waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
         ;
-    child->pid = 0;
+    if (child->pidfd >= 0)
+        (void)close(child->pidfd);
+    *child = CHILD_NONE;
     return status;
 }
 
 void child_deinit(struct child *child) {
     child_kill(child, SIGKILL);
     (void)child_reap(child);
-    if (child->pidfd >= 0)
-        (void)close(child->pidfd);
-    *child = CHILD_NONE;
 }

@@ -30,7 +30,7 @@ int child_adopt(pid_t pid, struct child *ret_child) _must_check_;
 /* Sends a signal, unless the process has been reaped. */
 void child_kill(const struct child *child, int signal_number);
 
-/* Waits for the end of the process; returns its wait status, or 0 when it was reaped before. */
+/* Waits for the end of the process; returns its wait status, or 0 when it was reaped before. CHILD_NONE is left. */
 int child_reap(struct child *child);
 
 /* Kills and reaps. */

@@ -67,7 +67,7 @@ void machine_init(struct machine *machine, int channel, int signal_fd, uint64_t 
         .agent_fd = -1,
         .console_fd = -1,
         .qga_fd = -1,
-        .qemu = {.pidfd = -1, .output_fd = -1},
+        .qemu = QEMU_PROCESS_NONE,
         .start = start,
         .stage_start = clock_now(),
         .run_deadline = DEADLINE_NONE,
@@ -329,8 +329,7 @@ static void on_qemu_exit(struct machine *machine, char *data) {
         on_console(machine, data);
     for (unsigned i = 0; i < 64 && machine->qemu.output_fd >= 0; i++)
         on_qemu_output(machine, data);
-    machine->qemu_status = qemu_process_reap(&machine->qemu);
-    machine->qemu.pidfd = fd_close(machine->qemu.pidfd);
+    machine->qemu_status = qemu_process_end(&machine->qemu);
     machine->qemu_gone = true;
     machine_judge_qemu_exit(machine);
 }
@@ -411,7 +410,7 @@ static void fill_poll(const struct machine *machine, struct pollfd *polls) {
     };
     polls[SOURCE_CONSOLE] = (struct pollfd){.fd = full ? -1 : machine->console_fd, .events = POLLIN};
     polls[SOURCE_OUTPUT] = (struct pollfd){.fd = machine->qemu.output_fd, .events = POLLIN};
-    polls[SOURCE_QEMU] = (struct pollfd){.fd = machine->qemu.pidfd, .events = POLLIN};
+    polls[SOURCE_QEMU] = (struct pollfd){.fd = machine->qemu.child.pidfd, .events = POLLIN};
 }
 
 static void handle(struct machine *machine, const struct pollfd *polls, char *data) {

@@ -128,7 +128,8 @@ static struct exec_failure exec_qemu(const struct qemu_process_request *request,
     return (struct exec_failure){STEP_EXEC, errno};
 }
 
-struct child {
+/* For child_main(). */
+struct child_arguments {
     const struct qemu_process_request *request;
     int output_fd;
     int result_fd; /* takes the failure */
@@ -136,10 +137,10 @@ struct child {
 };
 
 static int child_main(void *argument) {
-    const struct child *child = argument;
-    struct exec_failure failure = exec_qemu(child->request, child->output_fd, child->parent);
+    const struct child_arguments *arguments = argument;
+    struct exec_failure failure = exec_qemu(arguments->request, arguments->output_fd, arguments->parent);
 
-    (void)!write(child->result_fd, &failure, sizeof(failure));
+    (void)!write(arguments->result_fd, &failure, sizeof(failure));
     return 127;
 }
 
@@ -148,11 +149,11 @@ static int child_main(void *argument) {
  * As posix_spawn(3) does it, which knows nothing of Landlock: in the parent's memory, on a stack of its own, while the
  * parent waits.
  */
-static pid_t start_child(struct child *child) {
+static int child_start(struct child_arguments *arguments, struct child *ret_child) {
     _cleanup_free_ char *stack = xcalloc(1, CHILD_STACK);
-    pid_t pid = clone(child_main, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, child);
+    pid_t pid = clone(child_main, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, arguments);
 
-    return pid < 0 ? -errno : pid;
+    return pid < 0 ? -errno : child_adopt(pid, ret_child);
 }
 
 /* Waits until the child has executed QEMU (the pipe closes) or could not (a failure comes). */
@@ -186,52 +187,36 @@ int qemu_process_start(const struct qemu_process_request *request, struct qemu_p
     _cleanup_close_ int result_read = result[0];
     _cleanup_close_ int result_write = result[1];
 
-    struct child child = {.request = request, .output_fd = output_write, .result_fd = result_write, .parent = getpid()};
-    pid_t pid = start_child(&child);
-    if (pid < 0)
-        return error_errno(ret_error, -pid, "cannot start a process for QEMU");
-
-    struct qemu_process process = {.pid = pid, .output_fd = -1};
-    process.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    int r = process.pidfd < 0 ? -errno : fd_set_nonblocking(output_read);
-    (void)close(TAKE_FD(result_write));
+    _cleanup_(qemu_process_deinit) struct qemu_process process = QEMU_PROCESS_NONE;
+    struct child_arguments arguments = {
+        .request = request, .output_fd = output_write, .result_fd = result_write, .parent = getpid()};
+    int r = child_start(&arguments, &process.child);
     if (r < 0)
-        r = error_errno(ret_error, r, "cannot run QEMU '%s'", program);
-    else
-        r = read_exec_result(result_read, program, ret_error);
-    if (r < 0) {
-        (void)qemu_process_kill(&process);
-        qemu_process_deinit(&process);
+        return error_errno(ret_error, r, "cannot start a process for QEMU");
+
+    (void)close(TAKE_FD(result_write));
+    r = read_exec_result(result_read, program, ret_error);
+    if (r < 0)
         return r;
-    }
+    r = fd_set_nonblocking(output_read);
+    if (r < 0)
+        return error_errno(ret_error, r, "cannot run QEMU '%s'", program);
     process.output_fd = TAKE_FD(output_read);
     *ret_process = process;
+    process = QEMU_PROCESS_NONE;
     return 0;
 }
 
-int qemu_process_reap(struct qemu_process *process) {
-    int status = 0;
-
-    if (process->pid <= 0)
-        return 0;
-    /* A script in QEMU's place may have started it as a child. Until it is reaped, its group's number is its own. */
-    (void)kill(-process->pid, SIGKILL);
-    while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    process->pid = 0;
-    return status;
-}
-
-int qemu_process_kill(struct qemu_process *process) {
-    if (process->pid <= 0)
-        return 0;
-    (void)kill(process->pid, SIGKILL);
-    return qemu_process_reap(process);
+int qemu_process_end(struct qemu_process *process) {
+    child_kill(&process->child, SIGKILL);
+    /* Until QEMU is reaped, its group's number is its own. */
+    if (process->child.pid > 0)
+        (void)kill(-process->child.pid, SIGKILL);
+    return child_reap(&process->child);
 }
 
 void qemu_process_deinit(struct qemu_process *process) {
-    (void)qemu_process_kill(process);
-    process->pidfd = fd_close(process->pidfd);
+    (void)qemu_process_end(process);
     process->output_fd = fd_close(process->output_fd);
 }
 

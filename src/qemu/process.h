@@ -3,16 +3,16 @@
 #ifndef VMTEST_QEMU_PROCESS_H
 #define VMTEST_QEMU_PROCESS_H
 
-#include <sys/types.h>
-
+#include "base/child.h"
 #include "base/error.h"
 #include "base/str.h"
 
 struct qemu_process {
-    pid_t pid;
-    int pidfd;     /* readable once QEMU has ended */
+    struct child child;
     int output_fd; /* what QEMU itself prints, standard output and error together; non-blocking */
 };
+
+#define QEMU_PROCESS_NONE ((struct qemu_process){.child = CHILD_NONE, .output_fd = -1})
 
 /*
  * Finds QEMU's program: `command` (a path, or a name on PATH), else `fallback` on PATH. Caller frees *ret_path.
@@ -31,18 +31,16 @@ struct qemu_process_request {
 
 /*
  * Starts QEMU in a session of its own, without privileges to gain and without core dumps. It gets SIGKILL when the
- * calling process dies. -1 in the fields after failure.
+ * calling process dies.
  */
 int qemu_process_start(const struct qemu_process_request *request, struct qemu_process *ret_process,
                        struct error **ret_error) _must_check_;
 
 /*
- * Kills and reaps QEMU if it still runs; returns its wait status (or 0 when it was reaped before). What QEMU's program
- * has started itself, in its process group, is killed with it, here as below.
+ * Kills QEMU, unless it has ended, and reaps it; returns its wait status (0: it was reaped before). The rest of its
+ * process group, which a script in QEMU's place may have started, is killed with it.
  */
-int qemu_process_kill(struct qemu_process *process);
-/* Reaps a QEMU whose pidfd is readable; returns its wait status. */
-int qemu_process_reap(struct qemu_process *process);
+int qemu_process_end(struct qemu_process *process);
 void qemu_process_deinit(struct qemu_process *process);
 
 /* "exited with status 1", "was killed by signal 9 (Killed)". Caller frees. */

@@ -233,7 +233,7 @@ static void begin_anew(struct worker *worker) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = &worker->machine;
 
-    (void)qemu_process_kill(&machine->qemu);
+    (void)qemu_process_end(&machine->qemu);
     machine_reset(machine);
     if (prepare_anew(worker->target, &worker->preparation, &error) < 0)
         end_by_error(machine, error);
@@ -434,7 +434,7 @@ void worker_run(const struct target *target, const struct worker_options *option
     evidence_keep_memory(machine, target, options->artifacts ? options->directory : -1);
     if (target->persist)
         image_shut_down(machine);
-    (void)qemu_process_kill(&machine->qemu);
+    (void)qemu_process_end(&machine->qemu);
     report(&worker);
     template_run_end(&worker.template);
     preparation_deinit(&worker.preparation);
