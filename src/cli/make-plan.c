@@ -44,7 +44,7 @@ static bool has_interactive(const struct run_plan *plan) {
 }
 
 /* Whether so many at once may have more CPUs than there are. */
-static bool is_crowded(const struct run_plan *plan, const struct host *host) {
+static bool is_overcommitted(const struct run_plan *plan, const struct host *host) {
     unsigned most = 0;
 
     for (size_t i = 0; i < plan->n_jobs; i++) {
@@ -66,7 +66,7 @@ static void set_slots(const struct options *options, const struct host *host, st
     plan->n_slots = schedule_slots(plan, options->jobs);
     if (host->slots > 0 && host->slots < plan->n_slots)
         plan->n_slots = host->slots;
-    plan->crowded = is_crowded(plan, host);
+    plan->cpus_overcommitted = is_overcommitted(plan, host);
 }
 
 int plan_make(const struct options *options, const struct shard *shard, const struct config *config,

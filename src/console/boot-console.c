@@ -2,6 +2,7 @@
 #include "console/boot-console.h"
 
 #include "base/str.h"
+#include "console/panic.h"
 
 /*
  * How much may follow a sign for it to count: firmware and shells go on with a few lines and a prompt, a panic with the
@@ -51,9 +52,6 @@ static const struct sign stations[] = {
                                "(boot_timeout), or install qemu-guest-agent in the image"},
 };
 
-static const char panic_words[] = "Kernel panic - not syncing";
-static const char panic_end[] = "---[ end Kernel panic - not syncing";
-
 static const char *tail_of(const char *text, size_t reach) {
     size_t size = strlen(text);
 
@@ -90,13 +88,13 @@ static bool ends_in_prompt(const char *text) {
     }
 }
 
-const char *boot_console_doom(const char *text) {
+const char *boot_console_failure(const char *text) {
     const char *latest = NULL;
     const char *meaning = NULL;
 
     if (!text)
         return NULL;
-    if (strstr(tail_of(text, REACH_PANIC), panic_words))
+    if (strstr(tail_of(text, REACH_PANIC), PANIC_MARK))
         return "the guest kernel panicked";
     text = tail_of(text, REACH);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
@@ -113,7 +111,7 @@ const char *boot_console_doom(const char *text) {
 }
 
 bool boot_console_has_panicked(const char *text) {
-    return text && strstr(tail_of(text, REACH_PANIC), panic_end) != NULL;
+    return text && strstr(tail_of(text, REACH_PANIC), PANIC_END_MARK) != NULL;
 }
 
 char *boot_console_guess(const char *text, bool agent_opened) {
@@ -123,7 +121,7 @@ char *boot_console_guess(const char *text, bool agent_opened) {
         return xstrdup("its console (the first serial port) shows nothing: it may need uefi = true, or not, or more "
                        "time (boot_timeout)");
 
-    const char *meaning = boot_console_doom(text);
+    const char *meaning = boot_console_failure(text);
     for (size_t i = 0; !meaning && i < ARRAY_SIZE(stations); i++) {
         if (strstr(text, stations[i].words))
             meaning = stations[i].meaning;

@@ -13,7 +13,7 @@
  * about it, one line; else NULL. A person may still be able to go on, and a program may have printed the same words:
  * the caller waits for silence.
  */
-const char *boot_console_doom(const char *text);
+const char *boot_console_failure(const char *text);
 
 /* Whether a kernel has told its panic to the end there, upon which it writes nothing more: little silence will do. */
 bool boot_console_has_panicked(const char *text);

@@ -7,6 +7,7 @@
  */
 #include "console/findings-internal.h"
 #include "console/kmsg.h"
+#include "console/panic.h"
 
 #define BAR_MIN 20
 /* More than any report of lockdep's has before its stack trace. */
@@ -132,8 +133,8 @@ static const char *const preludes[] = {
 
 static const char *const end_marks[] = {
     "---[ end trace ",
-    "---[ end Kernel panic ",
-    "Kernel panic - not syncing",
+    PANIC_END_MARK " ",
+    PANIC_MARK,
 };
 
 /* Of these lines a reader learns little, and they take the room of the stack trace: registers, guesses in a trace. */

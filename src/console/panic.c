@@ -8,8 +8,6 @@
 #include "base/str.h"
 #include "console/kmsg.h"
 
-#define PANIC_MARK "Kernel panic - not syncing"
-
 /* Panics that a report leads to, and how many "end trace" marks stand between the two at most. */
 static const struct {
     const char *pattern;
@@ -139,7 +137,7 @@ static char *function_of_trace(struct span after) {
         const char *text = kmsg_strip(line, &stamped);
         _cleanup_free_ char *function = NULL;
 
-        if (str_skip_prefix(text, "---[ end Kernel panic"))
+        if (str_skip_prefix(text, PANIC_END_MARK))
             break;
         function = traced_function(text);
         if (function && !is_machinery(function))

@@ -3,6 +3,10 @@
 #ifndef VMTEST_CONSOLE_PANIC_H
 #define VMTEST_CONSOLE_PANIC_H
 
+/* The kernel's words in a panic's first line and in its last one, after which it does nothing more on purpose. */
+#define PANIC_MARK "Kernel panic - not syncing"
+#define PANIC_END_MARK "---[ end Kernel panic"
+
 /*
  * The last panic's line on the console since the guest's last reboot (KMSG_REBOOT_MARK), without its time stamp, with
  * the function in which it happened where the console tells that: "Kernel panic - not syncing: sysrq triggered crash

@@ -23,14 +23,14 @@ struct job {
 struct run_plan {
     struct job *jobs; /* in the order of the list, which is that of the reports */
     size_t n_jobs;
-    size_t *order;         /* indices of the jobs in the order in which they may start; NULL: that of the list */
-    unsigned n_slots;      /* how many may run at once; 1: one behind the other */
-    uint64_t memory_limit; /* bytes for all that run at once (supervise/schedule.h); 0: not limited */
-    unsigned cpu_limit;    /* the same of CPUs */
-    bool crowded;          /* they may have more CPUs than the host */
-    unsigned retries;      /* further attempts of a job that did not pass */
-    bool fail_fast;        /* nothing is started behind a job that did not pass */
-    bool flaky_fails;      /* a job that passed only at a further attempt fails */
+    size_t *order;           /* indices of the jobs in the order in which they may start; NULL: that of the list */
+    unsigned n_slots;        /* how many may run at once; 1: one behind the other */
+    uint64_t memory_limit;   /* bytes for all that run at once (supervise/schedule.h); 0: not limited */
+    unsigned cpu_limit;      /* the same of CPUs */
+    bool cpus_overcommitted; /* they may have more CPUs than the host */
+    unsigned retries;        /* further attempts of a job that did not pass */
+    bool fail_fast;          /* nothing is started behind a job that did not pass */
+    bool flaky_fails;        /* a job that passed only at a further attempt fails */
     bool shuffled;
     uint64_t seed;   /* of the shuffling */
     char *list_hash; /* of the expanded list before it was split, 32 hex digits; behind "-" that of --timings, where

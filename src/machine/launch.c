@@ -93,8 +93,8 @@ static int start_qemu(struct machine *machine, const struct target *target, cons
     return start_process(machine, target, preparation, &config, keep, n_keep, ret_error);
 }
 
-int launch(struct machine *machine, const struct target *target, const struct preparation *preparation,
-           const struct qemu_snapshot *snapshot, struct error **ret_error) {
+int machine_launch(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                   const struct qemu_snapshot *snapshot, struct error **ret_error) {
     int *const ours[N_CHANNELS] = {&machine->qmp_fd, &machine->agent_fd, &machine->console_fd, &machine->qga_fd};
     int theirs[N_CHANNELS] = {-1, -1, -1, -1};
     size_t n_channels = target->image ? N_CHANNELS : CHANNEL_QGA;
@@ -109,7 +109,8 @@ int launch(struct machine *machine, const struct target *target, const struct pr
     return r;
 }
 
-void launch_normal_argv(const struct target *target, const struct preparation *preparation, struct strv *ret_argv) {
+void machine_launch_normal_argv(const struct target *target, const struct preparation *preparation,
+                                struct strv *ret_argv) {
     struct qemu_config config = common_config(target, preparation);
     struct qemu_share *shares = xcalloc(preparation->n_shares + 1, sizeof(*shares));
     const struct qemu_disk disk = {.path = "", .format = preparation->image.format};
@@ -126,7 +127,8 @@ void launch_normal_argv(const struct target *target, const struct preparation *p
     free(shares);
 }
 
-char *launch_paste_line(const struct target *target, const struct preparation *preparation, const char *initramfs) {
+char *machine_launch_paste_line(const struct target *target, const struct preparation *preparation,
+                                const char *initramfs) {
     struct qemu_config config = common_config(target, preparation);
     const struct qemu_disk disk = {.path = target->image, .format = preparation->image.format, .overlay_fd = -1};
     _cleanup_strv_ struct strv argv = {0};

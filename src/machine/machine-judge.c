@@ -11,8 +11,6 @@
 #include "console/panic.h"
 #include "machine/machine.h"
 
-#define PANIC_MARK "Kernel panic - not syncing"
-#define PANIC_END_MARK "---[ end Kernel panic"
 #define KEXEC_MARK "kexec_core: Starting new kernel"
 #define BANNER_MARK "] Linux version "
 #define PANIC_GRACE_KVM (2 * NSEC_PER_SEC)
@@ -68,12 +66,12 @@ static char *describe_panic(const char *text) {
     return words ? xstrndup(words, strcspn(words, "\r\n")) : line;
 }
 
-static const char *during(const struct machine *machine) {
+static const char *describe_stage(const struct machine *machine) {
     return machine->stage == STAGE_COMMAND ? "during the command" : "while it was being set up";
 }
 
 static void end_by_kexec(struct machine *machine) {
-    machine_end(machine, VERDICT_LOST, 0, "the guest started another kernel (kexec) %s", during(machine));
+    machine_end(machine, VERDICT_LOST, 0, "the guest started another kernel (kexec) %s", describe_stage(machine));
 }
 
 static void end_by_panic(struct machine *machine) {
@@ -227,7 +225,7 @@ static void judge_boot_console(struct machine *machine) {
 
     const char *text = this_boot(machine);
 
-    if (boot_console_doom(text))
+    if (boot_console_failure(text))
         machine->boot_failure_due =
             deadline_in(boot_console_has_panicked(text) ? BOOT_PANIC_GRACE : BOOT_FAILURE_GRACE);
     else
@@ -238,7 +236,7 @@ static void end_by_boot_failure(struct machine *machine) {
     if (strstr(this_boot(machine), PANIC_MARK))
         end_by_panic(machine);
     else
-        machine_end(machine, VERDICT_ERROR, 0, "%s", boot_console_doom(this_boot(machine)));
+        machine_end(machine, VERDICT_ERROR, 0, "%s", boot_console_failure(this_boot(machine)));
 }
 
 char *machine_likely_reason(const struct machine *machine) {
@@ -297,7 +295,7 @@ static void judge_reset(struct machine *machine) {
     if (machine->boot_failure_due != DEADLINE_NONE && strstr(this_boot(machine), PANIC_MARK))
         end_by_panic(machine);
     else if (machine_is_up(machine))
-        machine_end(machine, VERDICT_LOST, 0, "the guest rebooted %s", during(machine));
+        machine_end(machine, VERDICT_LOST, 0, "the guest rebooted %s", describe_stage(machine));
     machine->boot_failure_due = DEADLINE_NONE;
     buffer_append_string(&machine->console, "\n" REBOOT_MARK "\n");
 }
@@ -326,7 +324,7 @@ static enum heartbeat_state heartbeat_state(const struct machine *machine) {
         return HEARTBEAT_OFF;
     if (!machine->qmp.greeted)
         return HEARTBEAT_GREETING;
-    return machine->qmp.beats_back == machine->qmp.beats ? HEARTBEAT_IDLE : HEARTBEAT_OPEN;
+    return machine->qmp.heartbeats_answered == machine->qmp.heartbeats_sent ? HEARTBEAT_IDLE : HEARTBEAT_OPEN;
 }
 
 static void judge_heartbeat(struct machine *machine) {
@@ -336,7 +334,7 @@ static void judge_heartbeat(struct machine *machine) {
     case HEARTBEAT_NOTHING:
         break;
     case HEARTBEAT_ASK:
-        qmp_beat(&machine->qmp, &machine->qmp_out);
+        qmp_heartbeat(&machine->qmp, &machine->qmp_out);
         break;
     case HEARTBEAT_END:
         machine_end(machine, machine_is_up(machine) ? VERDICT_LOST : VERDICT_ERROR, 0,

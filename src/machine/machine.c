@@ -55,7 +55,7 @@ static void on_output(void *context, enum wire_type type, const void *data, size
         return;
     }
     machine->credit -= size;
-    machine->uncredited += size;
+    machine->credit_owed += size;
     machine_output(machine, type == WIRE_STDERR ? OUTPUT_STDERR : OUTPUT_STDOUT, data, size);
 }
 
@@ -368,11 +368,11 @@ static bool queue_is_full(const struct machine *machine) {
 
 /* Grants the guest as much output as was taken from it, in pieces worth a frame, once the supervisor keeps up. */
 static void grant_credit(struct machine *machine) {
-    if (machine->uncredited < WIRE_DATA_MAX || queue_is_full(machine) || machine->agent.state != AGENT_READY)
+    if (machine->credit_owed < WIRE_DATA_MAX || queue_is_full(machine) || machine->agent.state != AGENT_READY)
         return;
-    agent_client_credit(&machine->agent, machine->uncredited);
-    machine->credit += machine->uncredited;
-    machine->uncredited = 0;
+    agent_client_credit(&machine->agent, machine->credit_owed);
+    machine->credit += machine->credit_owed;
+    machine->credit_owed = 0;
 }
 
 void machine_drain_console(struct machine *machine) {
@@ -413,7 +413,7 @@ static void fill_poll(const struct machine *machine, struct pollfd *polls) {
     polls[SOURCE_QEMU] = (struct pollfd){.fd = machine->qemu.child.pidfd, .events = POLLIN};
 }
 
-static void handle(struct machine *machine, const struct pollfd *polls, char *data) {
+static void handle_ready(struct machine *machine, const struct pollfd *polls, char *data) {
     const short input = POLLIN | POLLHUP | POLLERR;
 
     if (polls[SOURCE_SIGNAL].revents)
@@ -466,12 +466,17 @@ bool machine_wait(struct machine *machine, bool (*done)(const struct machine *),
             machine_end(machine, VERDICT_ERROR, 0, "poll: %s", strerror(errno));
             break;
         }
-        handle(machine, polls, data);
+        handle_ready(machine, polls, data);
         machine_judge_time(machine);
         if (deadline_passed(deadline) && !machine->ended && !done(machine))
             return false;
     }
     return !machine->ended;
+}
+
+bool machine_never(const struct machine *machine) {
+    (void)machine;
+    return false;
 }
 
 void machine_flush(struct machine *machine) {

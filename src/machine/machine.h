@@ -41,7 +41,7 @@ struct machine {
     bool writes_image;              /* there is no overlay: what the guest writes stays */
     bool windows;                   /* the guest agent says so */
     bool by_qga;                    /* there is no agent of ours: the guest agent runs the command */
-    unsigned qga_talking;           /* which opening of its port the guest agent is talked to since */
+    unsigned qga_opening;           /* the opening of the guest agent's port since which it is talked to */
     uint64_t qga_answers;           /* how many requests it has answered */
     unsigned resets_taken;          /* reboots that have been judged */
     bool closing;                   /* the verdict is known, and the guest is being shut down */
@@ -56,12 +56,13 @@ struct machine {
     struct buffer output;           /* the last bytes of what the command wrote, both streams */
     machine_stdout_fn *read_stdout; /* somebody else who reads what the command writes to it, or NULL */
     void *read_context;
-    size_t console_past; /* how much of it is of no interest any more to who looks for a panic */
-    struct buffer queue; /* records for the supervisor */
-    size_t queue_sent;   /* how much of it has gone */
-    struct buffer input; /* records from the supervisor */
-    uint64_t credit;     /* output that the guest may still send */
-    uint64_t uncredited; /* output taken from the guest and not yet granted anew */
+    size_t console_past;  /* how much of it is of no interest any more to who looks for a panic */
+    struct buffer queue;  /* records for the supervisor */
+    size_t queue_sent;    /* how much of it has gone */
+    struct buffer input;  /* records from the supervisor */
+    uint64_t credit;      /* output that the guest may still send */
+    uint64_t credit_owed; /* output taken from the guest, for which it is granted as much anew once the supervisor keeps
+                             up */
 
     uint64_t start;          /* clock_now() of vmtest's start */
     uint64_t run_timeout;    /* nanoseconds; 0: none */
@@ -116,6 +117,8 @@ void machine_end(struct machine *machine, enum verdict verdict, int detail, cons
  * was reached.
  */
 bool machine_wait(struct machine *machine, bool (*done)(const struct machine *), deadline_t deadline);
+/* For machine_wait(): only the run's end or the deadline ends the wait. */
+bool machine_never(const struct machine *machine);
 
 /*
  * Takes what stands on the console already: what the kernel wrote before the command ended is there by then, and may be

@@ -38,18 +38,13 @@ bool qmp_call(struct machine *machine, const char *command, json_t *arguments, d
     return wait_for_reply(machine, command, deadline);
 }
 
-static bool never(const struct machine *machine) {
-    (void)machine;
-    return false;
-}
-
 bool qmp_call_cont(struct machine *machine, deadline_t deadline) {
     deadline_t patience = deadline_earlier(deadline, deadline_in(CONT_PATIENCE));
 
     while (!qmp_call(machine, "cont", NULL, deadline)) {
         if (machine->ended || !machine->qmp.failure || deadline_passed(patience))
             return false;
-        (void)machine_wait(machine, never, deadline_in(CONT_WAIT));
+        (void)machine_wait(machine, machine_never, deadline_in(CONT_WAIT));
     }
     return true;
 }

@@ -9,14 +9,14 @@ static const char *const phases[STAGE_COUNT] = {
     [STAGE_COMMAND] = "while the command ran",
 };
 
-void limits_begin(struct machine *machine, const struct target *target, uint64_t start) {
+void run_timeout_begin(struct machine *machine, const struct target *target, uint64_t start) {
     machine->run_timeout = target->run_timeout;
     machine->run_deadline = target->run_timeout ? start + target->run_timeout : DEADLINE_NONE;
     if (machine->run_deadline < start)
         machine->run_deadline = DEADLINE_NONE;
 }
 
-deadline_t limits_deadline(const struct machine *machine, uint64_t timeout) {
+deadline_t timeout_deadline(const struct machine *machine, uint64_t timeout) {
     return deadline_earlier(timeout ? deadline_in(timeout) : DEADLINE_NONE, machine->run_deadline);
 }
 
@@ -25,7 +25,8 @@ static char *describe_duration(uint64_t nsec) {
     return xasprintf("%.10g s", (double)nsec / (double)NSEC_PER_SEC);
 }
 
-void limits_end(struct machine *machine, const char *what, uint64_t timeout, const char *key, const char *why) {
+void machine_end_by_timeout(struct machine *machine, const char *what, uint64_t timeout, const char *key,
+                            const char *why) {
     bool whole = deadline_passed(machine->run_deadline);
     _cleanup_free_ char *time = describe_duration(whole ? machine->run_timeout : timeout);
 

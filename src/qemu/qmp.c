@@ -36,9 +36,9 @@ bool qmp_is_busy(const struct qmp *qmp) {
     return qmp->id > 0 && !qmp->answered;
 }
 
-void qmp_beat(struct qmp *qmp, struct buffer *out) {
+void qmp_heartbeat(struct qmp *qmp, struct buffer *out) {
     buffer_append_string(out, "{\"execute\":\"query-status\",\"id\":\"" BEAT_ID "\"}\n");
-    qmp->beats++;
+    qmp->heartbeats_sent++;
 }
 
 static int take_greeting(struct qmp *qmp, json_t *greeting, struct error **ret_error) {
@@ -126,7 +126,8 @@ static int take_line(struct qmp *qmp, const char *line, size_t size, struct erro
     json_t *id = json_object_get(message, "id");
 
     if (str_equal(json_string_value(id), BEAT_ID)) {
-        qmp->beats_back = qmp->beats; /* an error is an answer too, and a late one as good as the newest */
+        qmp->heartbeats_answered =
+            qmp->heartbeats_sent; /* an error is an answer too, and a late one as good as the newest */
     } else if (greeting) {
         r = take_greeting(qmp, greeting, ret_error);
     } else if (event) {

@@ -13,25 +13,25 @@
 #include "base/str.h"
 
 struct qmp {
-    struct buffer in;    /* an unfinished line */
-    bool greeted;        /* the greeting has come */
-    int version[3];      /* QEMU's major, minor and micro version, from the greeting */
-    char *shutdown;      /* reason of the SHUTDOWN event ("guest-reset", ...), or NULL */
-    bool panicked;       /* GUEST_PANICKED or GUEST_CRASHLOADED was seen */
-    char *failure;       /* description of an error reply since the last qmp_execute(), or NULL */
-    unsigned id;         /* of the last command of qmp_execute() */
-    bool answered;       /* its reply has come: an error if `failure` is set */
-    unsigned beats;      /* how often qmp_beat() has asked */
-    unsigned beats_back; /* and how often QEMU has answered it */
-    char *migration;     /* status of the last MIGRATION event: "active", "completed", "failed" ..., or NULL */
-    unsigned resets;     /* how often the guest has rebooted */
-    bool qga_open;       /* the guest has the port with the device id QMP_QGA_ID open */
-    bool agent_closed;   /* the guest has closed the port with the device id QMP_AGENT_ID */
-    unsigned qga_opened; /* how often it has opened it */
-    char *io_error;      /* what the first error of a disk was, or NULL */
-    bool dump_ended;     /* a dump of the guest's memory has come to its end */
-    char *dump_failure;  /* why it failed, or NULL */
-    bool no_space;       /* and whether it was that the host's disk is full */
+    struct buffer in;             /* an unfinished line */
+    bool greeted;                 /* the greeting has come */
+    int version[3];               /* QEMU's major, minor and micro version, from the greeting */
+    char *shutdown;               /* reason of the SHUTDOWN event ("guest-reset", ...), or NULL */
+    bool panicked;                /* GUEST_PANICKED or GUEST_CRASHLOADED was seen */
+    char *failure;                /* description of an error reply since the last qmp_execute(), or NULL */
+    unsigned id;                  /* of the last command of qmp_execute() */
+    bool answered;                /* its reply has come: an error if `failure` is set */
+    unsigned heartbeats_sent;     /* questions of qmp_heartbeat() */
+    unsigned heartbeats_answered; /* the newest of them that has a reply */
+    char *migration;              /* status of the last MIGRATION event: "active", "completed", "failed" ..., or NULL */
+    unsigned resets;              /* how often the guest has rebooted */
+    bool qga_open;                /* the guest has the port with the device id QMP_QGA_ID open */
+    bool agent_closed;            /* the guest has closed the port with the device id QMP_AGENT_ID */
+    unsigned qga_opened;          /* how often it has opened it */
+    char *io_error;               /* what the first error of a disk was, or NULL */
+    bool dump_ended;              /* a dump of the guest's memory has come to its end */
+    char *dump_failure;           /* why it failed, or NULL */
+    bool no_space;                /* and whether it was that the host's disk is full */
 };
 
 /* The device ids of the guest agent's port, and of our own agent's. */
@@ -55,7 +55,7 @@ void qmp_execute(struct qmp *qmp, struct buffer *out, const char *command, json_
 bool qmp_is_busy(const struct qmp *qmp);
 
 /* Appends a question that changes nothing, besides whatever else is under way: its answer says that QEMU is alive. */
-void qmp_beat(struct qmp *qmp, struct buffer *out);
+void qmp_heartbeat(struct qmp *qmp, struct buffer *out);
 
 void qmp_deinit(struct qmp *qmp);
 /* Takes bytes from QEMU. -EPROTO for what is no QMP; everything unknown but well-formed is passed over. */

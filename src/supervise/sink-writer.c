@@ -18,7 +18,7 @@
 static int patience(const struct supervisor *supervisor) {
     deadline_t deadline = DEADLINE_NONE;
 
-    if (supervisor->killed || supervisor->deaf)
+    if (supervisor->killed || supervisor->output_abandoned)
         return 0;
     if (supervisor->cancelled)
         return CANCELLED_WRITE_MSEC;
@@ -54,7 +54,7 @@ void output_write(struct writer *writer, int fd, const void *data, size_t size) 
         if (ready == 0 || (supervisor->killed && !polls[0].revents)) {
             if (!supervisor->cancelled && !supervisor->output_error)
                 supervisor->output_error = ETIMEDOUT;
-            supervisor->deaf = true;
+            supervisor->output_abandoned = true;
             return;
         }
         if (!polls[0].revents)

@@ -112,10 +112,10 @@ static void start_worker(struct slot *slot) {
         .artifacts = slot->artifacts,
         .directory = slot->directory,
         .terminal = supervisor->options.input_fd >= 0 && isatty(supervisor->options.input_fd),
-        .not_yours = others,
-        .n_not_yours = n_others,
+        .parent_fds = others,
+        .n_parent_fds = n_others,
         .shelf = supervisor->shelf,
-        .crowded = supervisor->plan->crowded,
+        .cpus_overcommitted = supervisor->plan->cpus_overcommitted,
     };
 
     supervisor_window_size(supervisor, &options.rows, &options.columns);

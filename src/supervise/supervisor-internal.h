@@ -40,7 +40,7 @@ struct supervisor {
     int cancelled;         /* the signal that stopped us, 0: none */
     uint64_t cancelled_at; /* clock_now() of it */
     bool killed;           /* a second signal has come */
-    bool deaf;             /* the run is cancelled, and whoever reads our output does not */
+    bool output_abandoned; /* the run is cancelled, and nobody reads our output */
     int output_error;      /* errno of a write that lost output, other than EPIPE; 0: none */
     struct strv notices;   /* each is shown once */
     char *artifacts_real;  /* see artifacts_make_attempt() */

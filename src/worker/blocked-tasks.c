@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "worker/command-by-qga.h"
 #include "machine/qmp-call.h"
+#include "worker/command-by-qga.h"
 
 /* For all of it. A healthy guest begins at once; an emulated one writes some 100 kB a second to its console. */
 #define PATIENCE_KVM (10 * NSEC_PER_SEC)
@@ -30,17 +30,12 @@ static bool have_been_shown(const struct machine *machine) {
     return machine->agent.shown || machine->qemu_gone;
 }
 
-static bool never(const struct machine *machine) {
-    (void)machine;
-    return false;
-}
-
 static void wait_for_silence(struct machine *machine, deadline_t limit) {
     uint64_t before;
 
     do {
         before = machine->console_bytes;
-        (void)machine_wait(machine, never, deadline_earlier(limit, deadline_in(SILENCE)));
+        (void)machine_wait(machine, machine_never, deadline_earlier(limit, deadline_in(SILENCE)));
     } while (machine->console_bytes > before && !machine->ended && !machine->qemu_gone && !deadline_passed(limit));
 }
 
@@ -55,7 +50,7 @@ static const char *console_since(const struct machine *machine, uint64_t start) 
 
 /* The one that runs the command in our agent's place. */
 static bool ask_guest_agent(struct machine *machine, uint64_t patience, deadline_t limit) {
-    bool shown = guest_fallback_tasks(machine, deadline_in(patience / AGENT_PART));
+    bool shown = command_by_qga_show_tasks(machine, deadline_in(patience / AGENT_PART));
 
     wait_for_silence(machine, limit);
     return shown;
@@ -106,7 +101,7 @@ static char *first_lines(const char *text) {
     return xstrndup(text, (size_t)(end - text));
 }
 
-static char *ask(struct machine *machine) {
+static char *tasks_text(struct machine *machine) {
     uint64_t start = machine->console_bytes;
     uint64_t patience = machine->accel == ACCEL_KVM ? PATIENCE_KVM : PATIENCE_TCG;
     deadline_t limit = deadline_in(patience);
@@ -136,11 +131,11 @@ static char *ask(struct machine *machine) {
     return first_lines(blocked);
 }
 
-void tasks_ask(struct machine *machine) {
+void blocked_tasks_ask(struct machine *machine) {
     /* What stood there before is what its reader looks for. */
     free(machine->console_kept);
     machine->console_kept = NULL;
     machine->console_kept = xstrdup(machine_console_tail(machine));
     free(machine->tasks);
-    machine->tasks = ask(machine);
+    machine->tasks = tasks_text(machine);
 }

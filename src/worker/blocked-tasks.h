@@ -11,6 +11,6 @@
  * verdict is known (machine_begin_closing()). machine->tasks is then what is to be shown of it: the blocked tasks, or
  * why there is nothing.
  */
-void tasks_ask(struct machine *machine);
+void blocked_tasks_ask(struct machine *machine);
 
 #endif

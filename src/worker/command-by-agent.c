@@ -96,10 +96,10 @@ static int send_exec(struct machine *machine, const struct target *target, const
  * still is as it was; then the command is asked to end, and what it has written belongs to the user.
  */
 static void end_by_timeout(struct machine *machine, const struct target *target) {
-    limits_end(machine, "the command", target->timeout, "timeout", NULL);
+    machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
 
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
-    tasks_ask(machine);
+    blocked_tasks_ask(machine);
     agent_client_signal(&machine->agent, SIGTERM);
     if (!machine_wait(machine, has_exited_or_gone, deadline_in(target->kill_after)) && !machine->ended) {
         agent_client_signal(&machine->agent, SIGKILL);
@@ -113,8 +113,8 @@ static void end_by_timeout(struct machine *machine, const struct target *target)
 
 /* What it was asked last may not have been answered: the two are brought into step first. */
 static void sync_by_guest_agent(struct machine *machine, deadline_t deadline) {
-    if (machine->windows || guest_agent_connect(machine, deadline))
-        (void)guest_fallback_sync(machine, deadline);
+    if (machine->windows || qga_call_connect(machine, deadline))
+        (void)command_by_qga_sync(machine, deadline);
 }
 
 /* The guest agent has no way to end a command: its time is up, and the verdict stands. */
@@ -122,14 +122,14 @@ static void run_by_guest_agent(struct machine *machine, const struct target *tar
     _cleanup_strv_ struct strv environment = {0};
 
     choose_environment(target, &environment);
-    if (guest_fallback_command(machine, target, &environment, limits_deadline(machine, target->timeout)))
+    if (command_by_qga_run(machine, target, &environment, timeout_deadline(machine, target->timeout)))
         return;
     if (machine->ended)
         return;
-    limits_end(machine, "the command", target->timeout, "timeout", NULL);
+    machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
 
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
-    tasks_ask(machine);
+    blocked_tasks_ask(machine);
     sync_by_guest_agent(machine, deadline_in(LAST_WORDS));
 }
 
@@ -152,11 +152,11 @@ static void end_by_exit(struct machine *machine) {
 }
 
 void command_run(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                 const struct worker_options *options, struct results *results) {
+                 const struct worker_options *options, struct subresults *results) {
     _cleanup_error_ struct error *error = NULL;
 
-    if (results && !results_begin(results, limits_deadline(machine, target->timeout))) {
-        limits_end(machine, "the command", target->timeout, "timeout", NULL);
+    if (results && !subresults_begin(results, timeout_deadline(machine, target->timeout))) {
+        machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
         return;
     }
     if (machine->by_qga) {
@@ -167,7 +167,7 @@ void command_run(struct machine *machine, const struct target *target, const str
         machine_end(machine, VERDICT_ERROR, 0, "%s", error_message(error));
         return;
     }
-    if (!machine_wait(machine, has_exited, limits_deadline(machine, target->timeout))) {
+    if (!machine_wait(machine, has_exited, timeout_deadline(machine, target->timeout))) {
         if (!machine->ended)
             end_by_timeout(machine, target);
     } else if (machine->agent.state == AGENT_FAILED) {

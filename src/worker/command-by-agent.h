@@ -8,10 +8,10 @@
 #include "prepare/prepare.h"
 #include "worker/worker.h"
 
-struct results;
+struct subresults;
 
 /* Runs the target's command and ends the run by how that ended, or by timeout. `results`: of its tests, or NULL. */
 void command_run(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                 const struct worker_options *options, struct results *results);
+                 const struct worker_options *options, struct subresults *results);
 
 #endif

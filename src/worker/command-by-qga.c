@@ -39,26 +39,26 @@ static void end_by_mount(struct machine *machine, const struct agent_mount *moun
 
 static bool mount_one(struct machine *machine, const struct agent_mount *mount, deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
-    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
     struct qga_exec_status status = {0};
-    enum guest_exec_result result;
+    enum qga_exec_result result;
 
     add_script(&arguments, mount_script);
     strv_append(&arguments, mount->source);
     strv_append(&arguments, mount->path);
     strv_append(&arguments, mount->writable ? "rw" : "ro");
-    result = guest_exec_run(machine, &program, NULL, deadline, &status);
-    if (result == GUEST_EXEC_REFUSED || result == GUEST_EXEC_FORGOTTEN)
+    result = qga_call_exec(machine, &program, NULL, deadline, &status);
+    if (result == QGA_EXEC_REFUSED || result == QGA_EXEC_FORGOTTEN)
         machine_end(machine, VERDICT_ERROR, 0,
                     "mounting %s in the guest failed (%s); a guest without a shell can run with share = \"none\"",
                     mount->path, machine->qga.error);
-    else if (result == GUEST_EXEC_EXITED && (status.signalled || status.status != 0))
+    else if (result == QGA_EXEC_EXITED && (status.signalled || status.status != 0))
         end_by_mount(machine, mount, &status);
     qga_exec_status_deinit(&status);
-    return result != GUEST_EXEC_NO_ANSWER && !machine->ended;
+    return result != QGA_EXEC_NO_ANSWER && !machine->ended;
 }
 
-bool guest_fallback_setup(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+bool command_by_qga_set_up(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
     for (size_t i = 0; i < preparation->n_mounts; i++) {
         if (!mount_one(machine, &preparation->mounts[i], deadline))
             return false;
@@ -66,7 +66,7 @@ bool guest_fallback_setup(struct machine *machine, const struct preparation *pre
     return true;
 }
 
-static void emit(struct machine *machine, enum output_stream stream, const struct buffer *text, bool truncated) {
+static void emit_output(struct machine *machine, enum output_stream stream, const struct buffer *text, bool truncated) {
     if (text->size > 0)
         machine_output(machine, stream, text->data, text->size);
     if (truncated)
@@ -75,45 +75,45 @@ static void emit(struct machine *machine, enum output_stream stream, const struc
                                     : "the guest agent cut the command's output off: it was too long");
 }
 
-bool guest_fallback_sync(struct machine *machine, deadline_t deadline) {
+bool command_by_qga_sync(struct machine *machine, deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
-    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
     struct qga_exec_status status = {0};
 
-    enum guest_exec_result result;
+    enum qga_exec_result result;
 
     if (machine->windows)
         return true;
     strv_append(&arguments, "-c");
     strv_append(&arguments, "sync");
-    result = guest_exec_run(machine, &program, NULL, deadline, &status);
+    result = qga_call_exec(machine, &program, NULL, deadline, &status);
     qga_exec_status_deinit(&status);
-    return result == GUEST_EXEC_EXITED;
+    return result == QGA_EXEC_EXITED;
 }
 
 /* What the command's own loop was asked last may not have been answered: the two are brought into step first. */
-bool guest_fallback_tasks(struct machine *machine, deadline_t deadline) {
+bool command_by_qga_show_tasks(struct machine *machine, deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
-    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
     struct qga_exec_status status = {0};
     bool shown;
 
-    if (machine->windows || !guest_agent_connect(machine, deadline))
+    if (machine->windows || !qga_call_connect(machine, deadline))
         return false;
     strv_append(&arguments, "-c");
     strv_append(&arguments, tasks_script);
-    shown = guest_exec_run(machine, &program, NULL, deadline, &status) == GUEST_EXEC_EXITED && !status.signalled &&
+    shown = qga_call_exec(machine, &program, NULL, deadline, &status) == QGA_EXEC_EXITED && !status.signalled &&
             status.status == 0;
     qga_exec_status_deinit(&status);
     return shown;
 }
 
 static void end_by_status(struct machine *machine, const struct qga_exec_status *status) {
-    emit(machine, OUTPUT_STDOUT, &status->out, status->out_truncated);
+    emit_output(machine, OUTPUT_STDOUT, &status->out, status->out_truncated);
     if (status->out_truncated && machine->read_stdout)
         machine->read_stdout(machine->read_context, NULL, 0);
-    emit(machine, OUTPUT_STDERR, &status->err, status->err_truncated);
-    if (!guest_fallback_sync(machine, deadline_in(SYNC_TIMEOUT)))
+    emit_output(machine, OUTPUT_STDERR, &status->err, status->err_truncated);
+    if (!command_by_qga_sync(machine, deadline_in(SYNC_TIMEOUT)))
         machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back");
     if (status->signalled)
         machine_end(machine, VERDICT_SIGNAL, status->status, "the command was ended by signal %d (%s)", status->status,
@@ -125,12 +125,12 @@ static void end_by_status(struct machine *machine, const struct qga_exec_status 
 }
 
 static bool is_back(const struct machine *machine) {
-    return machine->qmp.qga_open && !machine->qemu_gone && guest_agent_is_gone(machine);
+    return machine->qmp.qga_open && !machine->qemu_gone && qga_call_is_gone(machine);
 }
 
 /* Nobody can tell how the command ended. A system that goes down stops its guest agent first. */
-static void end_by_loss(struct machine *machine, enum guest_exec_result result, deadline_t deadline) {
-    bool back = result == GUEST_EXEC_FORGOTTEN ||
+static void end_by_loss(struct machine *machine, enum qga_exec_result result, deadline_t deadline) {
+    bool back = result == QGA_EXEC_FORGOTTEN ||
                 machine_wait(machine, is_back, deadline_earlier(deadline, deadline_in(GONE_GRACE)));
 
     if (machine->ended || (!back && deadline_passed(deadline)))
@@ -149,7 +149,7 @@ static void end_by_refusal(struct machine *machine) {
 }
 
 /* The path to be run; its arguments are appended. */
-static const char *compose(const struct machine *machine, const struct target *target, struct strv *arguments) {
+static const char *compose_command(const struct machine *machine, const struct target *target, struct strv *arguments) {
     if (target->argv.count > 0) {
         for (size_t i = 1; i < target->argv.count; i++)
             strv_append(arguments, target->argv.items[i]);
@@ -165,19 +165,19 @@ static const char *compose(const struct machine *machine, const struct target *t
     return "/bin/sh";
 }
 
-bool guest_fallback_command(struct machine *machine, const struct target *target, const struct strv *environment,
-                            deadline_t deadline) {
+bool command_by_qga_run(struct machine *machine, const struct target *target, const struct strv *environment,
+                        deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
     _cleanup_strv_ struct strv with_environment = {0};
-    struct guest_program program = {.arguments = &arguments};
+    struct qga_program program = {.arguments = &arguments};
     struct qga_exec_status status = {0};
-    enum guest_exec_result result;
+    enum qga_exec_result result;
 
     if (target->interactive) {
         machine_end(machine, VERDICT_ERROR, 0, "an interactive shell needs vmtest's agent in the image");
         return true;
     }
-    program.path = compose(machine, target, &arguments);
+    program.path = compose_command(machine, target, &arguments);
     if (environment->count > 0 && machine->windows) {
         machine_notice(machine, target->where[KEY_ENV_PASS]
                                     ? "env_pass does nothing here: it needs vmtest's agent in the image"
@@ -186,14 +186,14 @@ bool guest_fallback_command(struct machine *machine, const struct target *target
         strv_copy(&with_environment, environment);
         strv_append(&with_environment, program.path);
         strv_copy(&with_environment, &arguments);
-        program = (struct guest_program){.path = "env", .arguments = &with_environment};
+        program = (struct qga_program){.path = "env", .arguments = &with_environment};
     }
-    result = guest_exec_run(machine, &program, NULL, deadline, &status);
-    if (result == GUEST_EXEC_EXITED)
+    result = qga_call_exec(machine, &program, NULL, deadline, &status);
+    if (result == QGA_EXEC_EXITED)
         end_by_status(machine, &status);
-    else if (result == GUEST_EXEC_REFUSED)
+    else if (result == QGA_EXEC_REFUSED)
         end_by_refusal(machine);
-    else if (!machine->ended && (result == GUEST_EXEC_FORGOTTEN || guest_agent_is_gone(machine)))
+    else if (!machine->ended && (result == QGA_EXEC_FORGOTTEN || qga_call_is_gone(machine)))
         end_by_loss(machine, result, deadline);
     qga_exec_status_deinit(&status);
     return machine->ended;

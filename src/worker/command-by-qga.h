@@ -11,16 +11,16 @@
 #include "prepare/prepare.h"
 
 /* Mounts the shares. False when the deadline has passed or the run has ended. */
-bool guest_fallback_setup(struct machine *machine, const struct preparation *preparation, deadline_t deadline);
+bool command_by_qga_set_up(struct machine *machine, const struct preparation *preparation, deadline_t deadline);
 
 /* Has what was written to shares and disks written back. False when that was not done in time. */
-bool guest_fallback_sync(struct machine *machine, deadline_t deadline);
+bool command_by_qga_sync(struct machine *machine, deadline_t deadline);
 
 /* Has the guest's kernel show its tasks, as agent/tasks.c does. False when that was not done in time. */
-bool guest_fallback_tasks(struct machine *machine, deadline_t deadline);
+bool command_by_qga_show_tasks(struct machine *machine, deadline_t deadline);
 
 /* Runs the command, with further variables, and sets the verdict; false when the deadline has passed first. */
-bool guest_fallback_command(struct machine *machine, const struct target *target, const struct strv *environment,
-                            deadline_t deadline);
+bool command_by_qga_run(struct machine *machine, const struct target *target, const struct strv *environment,
+                        deadline_t deadline);
 
 #endif

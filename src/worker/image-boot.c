@@ -44,7 +44,7 @@ static void set_reason(char **reason, char *text) {
 static bool learn_system(struct machine *machine, const struct arch *arch, deadline_t deadline, char **reason) {
     struct qga_osinfo osinfo = {0};
 
-    if (!guest_agent_call(machine, "guest-get-osinfo", NULL, deadline))
+    if (!qga_call(machine, "guest-get-osinfo", NULL, deadline))
         return false;
     if (machine->qga.error || qga_parse_osinfo(machine->qga.reply, &osinfo, NULL) < 0)
         return true;
@@ -68,7 +68,7 @@ static bool check_commands(struct machine *machine, deadline_t deadline) {
     const char *missing = NULL;
     bool known = false;
 
-    if (!guest_agent_call(machine, "guest-info", NULL, deadline))
+    if (!qga_call(machine, "guest-info", NULL, deadline))
         return false;
     if (machine->qga.error)
         return true; /* guest-exec itself will tell */
@@ -118,7 +118,7 @@ static enum start_result judge_start(const struct qga_exec_status *status, char 
 
 static enum start_result start_agent(struct machine *machine, const char *place, deadline_t deadline, char **reason) {
     _cleanup_strv_ struct strv arguments = {0};
-    const struct guest_program program = {
+    const struct qga_program program = {
         .path = "/bin/sh",
         .arguments = &arguments,
         .input = agent_blob,
@@ -131,21 +131,21 @@ static enum start_result start_agent(struct machine *machine, const char *place,
     strv_append(&arguments, start_script);
     strv_append(&arguments, "vmtest");
     strv_append(&arguments, place);
-    switch (guest_exec_run(machine, &program, said_hello, deadline, &status)) {
-    case GUEST_EXEC_STOPPED:
+    switch (qga_call_exec(machine, &program, said_hello, deadline, &status)) {
+    case QGA_EXEC_STOPPED:
         return START_DONE;
-    case GUEST_EXEC_EXITED:
+    case QGA_EXEC_EXITED:
         result = judge_start(&status, reason);
         break;
-    case GUEST_EXEC_FORGOTTEN:
+    case QGA_EXEC_FORGOTTEN:
         set_reason(reason, xstrdup(machine->qga.error));
         result = START_NEXT;
         break;
-    case GUEST_EXEC_REFUSED:
+    case QGA_EXEC_REFUSED:
         set_reason(reason, xstrdup(machine->qga.error));
         result = START_NEVER;
         break;
-    case GUEST_EXEC_NO_ANSWER:
+    case QGA_EXEC_NO_ANSWER:
         break;
     }
     qga_exec_status_deinit(&status);
@@ -162,15 +162,15 @@ static void fall_back(struct machine *machine, const char *reason) {
 }
 
 static bool is_up_or_gone(const struct machine *machine) {
-    return said_hello(machine) || guest_agent_is_gone(machine);
+    return said_hello(machine) || qga_call_is_gone(machine);
 }
 
 /* One conversation with the guest agent. False when it did not come to its end. */
-static bool converse(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+static bool enter_by_qga(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
     _cleanup_free_ char *reason = NULL;
     enum start_result result = START_NEXT;
 
-    if (!guest_agent_connect(machine, deadline) || !check_commands(machine, deadline) ||
+    if (!qga_call_connect(machine, deadline) || !check_commands(machine, deadline) ||
         !learn_system(machine, preparation->arch, deadline, &reason))
         return false;
     if (reason)
@@ -188,7 +188,7 @@ static bool converse(struct machine *machine, const struct preparation *preparat
 }
 
 bool image_boot(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
-    while (!converse(machine, preparation, deadline)) {
+    while (!enter_by_qga(machine, preparation, deadline)) {
         if (machine->ended || deadline_passed(deadline))
             return false;
         log_debug("the guest agent, or the system, was started anew");

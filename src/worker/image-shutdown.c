@@ -24,7 +24,7 @@ static bool is_gone_or_answered(const struct machine *machine) {
 
 /* The guest may not answer the request: it is on its way down. An error says that it will not go. */
 static void ask_guest_agent(struct machine *machine, deadline_t deadline) {
-    if (!machine->qmp.qga_open || !guest_agent_connect(machine, deadline))
+    if (!machine->qmp.qga_open || !qga_call_connect(machine, deadline))
         return;
     qga_request(&machine->qga, "guest-shutdown", json_pack("{s:s}", "mode", "powerdown"));
     (void)machine_wait(machine, is_gone_or_answered, deadline);

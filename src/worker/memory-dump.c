@@ -115,8 +115,8 @@ static bool has_vmcoreinfo(int file) {
     return false;
 }
 
-int dump_memory(struct machine *machine, int directory, const char *name, bool *ret_vmcoreinfo,
-                struct error **ret_error) {
+int memory_dump_write(struct machine *machine, int directory, const char *name, bool *ret_vmcoreinfo,
+                      struct error **ret_error) {
     _cleanup_free_ char *temporary = xasprintf("%s.new", name);
     _cleanup_close_ int file = -1;
     int r;

@@ -10,7 +10,7 @@
  * stands still. To be called once the verdict is known (machine_begin_closing()). What was begun and not finished is
  * removed. *ret_vmcoreinfo: the guest's kernel has told what readers need, of a machine with that device.
  */
-int dump_memory(struct machine *machine, int directory, const char *name, bool *ret_vmcoreinfo,
-                struct error **ret_error) _must_check_;
+int memory_dump_write(struct machine *machine, int directory, const char *name, bool *ret_vmcoreinfo,
+                      struct error **ret_error) _must_check_;
 
 #endif

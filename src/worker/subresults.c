@@ -12,7 +12,7 @@
 #define NAMES_SHOWN 3u
 #define NAME_SHOWN_MAX 80u
 
-struct results {
+struct subresults {
     struct machine *machine;
     const char *directory; /* where the command runs, in the guest */
     struct tap *tap;       /* NULL: files are read */
@@ -23,8 +23,8 @@ struct results {
     char *failure;        /* why they cannot be trusted, or NULL */
 };
 
-static void take(void *context, const struct run_subresult *subresult) {
-    struct results *results = context;
+static void subresult_take(void *context, const struct run_subresult *subresult) {
+    struct subresults *results = context;
 
     if (subresult->status == SUBRESULT_FAIL && results->n_of[SUBRESULT_FAIL] < NAMES_SHOWN) {
         size_t length = strlen(subresult->name);
@@ -38,7 +38,7 @@ static void take(void *context, const struct run_subresult *subresult) {
 
 /* Without data: some of the output is lost, and what is left of it is no pass, whatever it says. */
 static void read_stdout(void *context, const void *data, size_t size) {
-    struct results *results = context;
+    struct subresults *results = context;
 
     if (results->tap && data)
         tap_feed(results->tap, data, size);
@@ -46,9 +46,9 @@ static void read_stdout(void *context, const void *data, size_t size) {
         results->failure = xstrdup("the guest agent cut the command's output off: some tests may be missing");
 }
 
-struct results *results_new(struct machine *machine, const struct target *target,
-                            const struct preparation *preparation) {
-    struct results *results;
+struct subresults *subresults_new(struct machine *machine, const struct target *target,
+                                  const struct preparation *preparation) {
+    struct subresults *results;
 
     if (!target->results || target->interactive)
         return NULL;
@@ -57,13 +57,13 @@ struct results *results_new(struct machine *machine, const struct target *target
     results->directory = preparation->directory;
     results->path = str_skip_prefix(target->results, "junit:");
     if (!results->path)
-        results->tap = tap_new(take, results);
+        results->tap = tap_new(subresult_take, results);
     machine->read_stdout = read_stdout;
     machine->read_context = results;
     return results;
 }
 
-void results_free(struct results *results) {
+void subresults_free(struct subresults *results) {
     if (!results)
         return;
     tap_free(results->tap);
@@ -77,10 +77,11 @@ void results_free(struct results *results) {
  * Runs a script in a guest that has no agent of ours, with the path as $1. NULL when it did not go well; else what it
  * wrote, which the caller frees.
  */
-static char *run_script(const struct results *results, const char *script, deadline_t deadline, const char **ret_why) {
+static char *run_script(const struct subresults *results, const char *script, deadline_t deadline,
+                        const char **ret_why) {
     _cleanup_strv_ struct strv arguments = {0};
     _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
-    const struct guest_program program = {.path = "/bin/sh", .arguments = &arguments};
+    const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
 
     strv_append(&arguments, "-c");
     strv_append(&arguments, script);
@@ -88,7 +89,7 @@ static char *run_script(const struct results *results, const char *script, deadl
     strv_append(&arguments, results->path);
     strv_append(&arguments, results->directory);
     *ret_why = NULL;
-    if (guest_exec_run(results->machine, &program, NULL, deadline, &status) != GUEST_EXEC_EXITED)
+    if (qga_call_exec(results->machine, &program, NULL, deadline, &status) != QGA_EXEC_EXITED)
         *ret_why = "the guest agent did not give it";
     else if (status.signalled || status.status != 0)
         *ret_why = "there is no such file, or it cannot be read";
@@ -102,7 +103,7 @@ static const char look_script[] = "cd \"$2\" 2>/dev/null; stat -L -c '%i %s %y %
                                   "ls -lin -- \"$1\" 2>/dev/null || true";
 static const char read_script[] = "cd \"$2\" 2>/dev/null; test -f \"$1\" && exec cat -- \"$1\"";
 
-bool results_begin(struct results *results, deadline_t deadline) {
+bool subresults_begin(struct subresults *results, deadline_t deadline) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = results->machine;
     const char *why;
@@ -119,10 +120,10 @@ bool results_begin(struct results *results, deadline_t deadline) {
     return !machine->ended && !deadline_passed(deadline);
 }
 
-static void read_file(struct results *results, const char *name, const void *data, size_t size) {
+static void read_file(struct subresults *results, const char *name, const void *data, size_t size) {
     _cleanup_error_ struct error *error = NULL;
 
-    if (junit_read(data, size, take, results, &error) < 0 && !results->failure)
+    if (junit_read(data, size, subresult_take, results, &error) < 0 && !results->failure)
         results->failure = xasprintf("%s: %s", name, error_message(error));
 }
 
@@ -130,7 +131,7 @@ static bool has_fetched(const struct machine *machine) {
     return machine->agent.fetched || machine->qemu_gone || machine->qmp.agent_closed;
 }
 
-static void read_files(struct results *results, deadline_t deadline) {
+static void read_files(struct subresults *results, deadline_t deadline) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_fetched_ struct fetched fetched = {0};
     struct machine *machine = results->machine;
@@ -152,7 +153,7 @@ static void read_files(struct results *results, deadline_t deadline) {
         results->failure = xasprintf("%s: the guest gave no file", results->path);
 }
 
-static void read_by_guest_agent(struct results *results, deadline_t deadline) {
+static void read_by_guest_agent(struct subresults *results, deadline_t deadline) {
     _cleanup_free_ char *after = NULL;
     _cleanup_free_ char *text = NULL;
     const char *why = NULL;
@@ -181,7 +182,7 @@ static bool can_be_asked(const struct machine *machine) {
     return ended && !machine->qemu_gone && (machine->by_qga || machine->agent.state == AGENT_SYNCED);
 }
 
-static void end_by_failure(const struct results *results) {
+static void end_by_failure(const struct subresults *results) {
     struct machine *machine = results->machine;
     unsigned n_failed = results->n_of[SUBRESULT_FAIL];
     unsigned n_all = 0;
@@ -202,7 +203,7 @@ static void end_by_failure(const struct results *results) {
     machine->reason = buffer_take(&reason);
 }
 
-void results_end(struct results *results) {
+void subresults_end(struct subresults *results) {
     struct machine *machine = results->machine;
 
     if (results->tap) {
@@ -224,6 +225,6 @@ void results_end(struct results *results) {
         end_by_failure(results);
 }
 
-void results_count(const struct results *results, unsigned counts[SUBRESULT_COUNT]) {
+void subresults_count(const struct subresults *results, unsigned counts[SUBRESULT_COUNT]) {
     memcpy(counts, results->n_of, sizeof(results->n_of));
 }

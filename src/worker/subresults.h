@@ -9,26 +9,26 @@
 #include "machine/machine.h"
 #include "prepare/prepare.h"
 
-struct results;
+struct subresults;
 
 /* Of the machine's command. NULL where the target has no such results. */
-struct results *results_new(struct machine *machine, const struct target *target,
-                            const struct preparation *preparation);
-void results_free(struct results *results);
+struct subresults *subresults_new(struct machine *machine, const struct target *target,
+                                  const struct preparation *preparation);
+void subresults_free(struct subresults *results);
 
 /*
  * Before the command starts: which of the files are there already, so that those of an earlier run are not taken for
  * its own. False when the deadline has passed or the run has ended.
  */
-bool results_begin(struct results *results, deadline_t deadline);
+bool subresults_begin(struct subresults *results, deadline_t deadline);
 
 /*
  * Once the verdict is known and the guest still there: takes what is left, and makes a pass a failure where a test
  * failed, or where it is not sure that all of them ran. A verdict that is no pass stays.
  */
-void results_end(struct results *results);
+void subresults_end(struct subresults *results);
 
 /* How many of each status, for the result. */
-void results_count(const struct results *results, unsigned counts[SUBRESULT_COUNT]);
+void subresults_count(const struct subresults *results, unsigned counts[SUBRESULT_COUNT]);
 
 #endif

@@ -4,9 +4,9 @@
 #include <limits.h>
 #include <sys/utsname.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "machine/launch.h"
-#include "base/digest.h"
 #include "template/key.h"
 
 #define CPUINFO_LIMIT (4u << 20)
@@ -22,7 +22,7 @@ struct found {
 };
 
 /* Keeps a string that was looked up. */
-static const char *keep(struct found *found, char *text) {
+static const char *keep_text(struct found *found, char *text) {
     strv_append_take(&found->owned, text);
     return text;
 }
@@ -41,7 +41,7 @@ static int find_digest(struct found *found, int fd, const char **ret, struct err
     int r = digest_fd(fd, &digest, ret_error);
 
     if (r == 0)
-        *ret = keep(found, digest);
+        *ret = keep_text(found, digest);
     return r;
 }
 
@@ -61,7 +61,7 @@ static int find_data(struct found *found, const char *program, struct error **re
         return 0;
     r = digest_directory_identity(path, &identity, ret_error);
     if (r == 0)
-        found->inputs.qemu_data = keep(found, identity);
+        found->inputs.qemu_data = keep_text(found, identity);
     return r;
 }
 
@@ -71,7 +71,7 @@ static int find_qemu(struct found *found, const char *program, struct error **re
 
     if (r < 0)
         return r;
-    found->inputs.qemu = keep(found, identity);
+    found->inputs.qemu = keep_text(found, identity);
     return find_data(found, program, ret_error);
 }
 
@@ -98,10 +98,10 @@ static int find_host(struct found *found, struct error **ret_error) {
         return r;
     char *model = cpuinfo_value(cpuinfo.data, "model name");
     char *flags = cpuinfo_value(cpuinfo.data, "flags");
-    found->inputs.host_cpu = model ? keep(found, model) : NULL;
-    found->inputs.host_flags = flags ? keep(found, flags) : NULL;
+    found->inputs.host_cpu = model ? keep_text(found, model) : NULL;
+    found->inputs.host_flags = flags ? keep_text(found, flags) : NULL;
     (void)uname(&name);
-    found->inputs.host_kernel = keep(found, xasprintf("%s %s", name.release, name.version));
+    found->inputs.host_kernel = keep_text(found, xasprintf("%s %s", name.release, name.version));
     return 0;
 }
 
@@ -128,7 +128,7 @@ static int find_chain(struct found *found, const struct image *image, struct err
     if (r == 0)
         r = add_identities(&text, &image->backing_parts, ret_error);
     if (r == 0)
-        found->inputs.image_chain = keep(found, buffer_take(&text));
+        found->inputs.image_chain = keep_text(found, buffer_take(&text));
     return r;
 }
 
@@ -139,7 +139,7 @@ static int find_image(struct found *found, const struct target *target, const st
 
     if (r < 0)
         return r;
-    found->inputs.image = keep(found, xasprintf("%s %s", preparation->image.format, identity));
+    found->inputs.image = keep_text(found, xasprintf("%s %s", preparation->image.format, identity));
     free(identity);
     return find_chain(found, &preparation->image, ret_error);
 }
@@ -150,7 +150,7 @@ static int find_firmware(struct found *found, const struct preparation *preparat
 
     if (r < 0)
         return r;
-    found->inputs.firmware = keep(found, digest);
+    found->inputs.firmware = keep_text(found, digest);
     if (preparation->vars_fd < 0)
         return 0;
     return find_digest(found, preparation->vars_fd, &found->inputs.firmware_vars, ret_error);
@@ -162,9 +162,9 @@ static int find_all(struct found *found, const struct target *target, struct pre
     int r = 0;
 
     inputs->format = TEMPLATE_FORMAT;
-    inputs->agent = keep(found, digest_buffer(agent_blob, (size_t)(agent_blob_end - agent_blob)));
+    inputs->agent = keep_text(found, digest_buffer(agent_blob, (size_t)(agent_blob_end - agent_blob)));
     inputs->accel = accel_name(preparation->accel);
-    launch_normal_argv(target, preparation, &inputs->arguments);
+    machine_launch_normal_argv(target, preparation, &inputs->arguments);
     if (target->kernel)
         r = find_prepared(preparation->kernel_fd, &preparation->kernel_digest, &inputs->kernel, ret_error);
     if (r == 0 && target->kernel)

@@ -18,7 +18,7 @@
 #define READONLY_MAJOR 8
 #define READONLY_MINOR 2
 
-static bool wanted(const struct target *target) {
+static bool is_wanted(const struct target *target) {
     switch (target_template_choice(target)) {
     case TEMPLATE_ON:
         return true;
@@ -45,7 +45,7 @@ static int make_memory(const struct target *target, int *ret_fd) {
 }
 
 /* The cache cannot be used. */
-static void warn(const struct error *error, notice_fn *notice, void *context) {
+static void warn_of_cache(const struct error *error, notice_fn *notice, void *context) {
     _cleanup_free_ char *line = xasprintf("no template is kept, so that every boot is cold: %s", error_message(error));
 
     notice(context, line);
@@ -65,7 +65,7 @@ static int begin_draft(struct template_run *run, const struct target *target, no
     if (r == -EBUSY || r == -EEXIST || r == -EDQUOT)
         log_debug("template: %s", error_message(error));
     else if (r < 0)
-        warn(error, notice, context);
+        warn_of_cache(error, notice, context);
     return r;
 }
 
@@ -73,7 +73,7 @@ void template_run_begin(struct template_run *run, const struct target *target, s
                         notice_fn *notice, void *context) {
     _cleanup_error_ struct error *error = NULL;
 
-    if (!wanted(target))
+    if (!is_wanted(target))
         return;
     if (template_inputs_key(target, preparation, &run->key, &error) < 0)
         log_debug("template: %s", error_message(error));
@@ -90,7 +90,7 @@ void template_run_look(struct template_run *run, const struct target *target, no
     run->found = r == 0;
     log_debug("template %s: %s", run->key, r == 0 ? "found" : error_message(error));
     if (r < 0 && r != -ENOENT)
-        warn(error, notice, context);
+        warn_of_cache(error, notice, context);
     if (r == -ENOENT && begin_draft(run, target, notice, context) == -EEXIST)
         run->found = template_open(run->key, &run->template, NULL) == 0;
 }
@@ -147,8 +147,8 @@ void template_run_reject(struct template_run *run) {
 }
 
 /* The machine's state and memory into the draft. The machine stands still meanwhile. */
-static bool save(struct template_run *run, struct machine *machine, const struct target *target, int overlay_fd,
-                 struct error **ret_error) {
+static bool save_machine(struct template_run *run, struct machine *machine, const struct target *target, int overlay_fd,
+                         struct error **ret_error) {
     deadline_t deadline = deadline_in(STEP_TIMEOUT);
     int state;
 
@@ -171,7 +171,7 @@ static bool has_settled(const struct machine *machine) {
 }
 
 /* A system is frozen once it has come up and is quiet, or so much time has passed. False when the run has ended. */
-static bool settle(struct machine *machine) {
+static bool settle_system(struct machine *machine) {
     uint64_t limit = machine->accel == ACCEL_KVM ? SETTLE_KVM : SETTLE_TCG;
 
     agent_client_settle(&machine->agent, (uint32_t)(limit / NSEC_PER_MSEC));
@@ -202,9 +202,9 @@ void template_run_freeze(struct template_run *run, struct machine *machine, cons
         run->drafting = false;
         return;
     }
-    if (target->image && !settle(machine))
+    if (target->image && !settle_system(machine))
         return;
-    saved = qmp_call(machine, "stop", NULL, deadline) && save(run, machine, target, overlay_fd, &error);
+    saved = qmp_call(machine, "stop", NULL, deadline) && save_machine(run, machine, target, overlay_fd, &error);
     if (!machine->ended && !qmp_call_cont(machine, deadline_in(STEP_TIMEOUT)))
         machine_end(machine, VERDICT_ERROR, 0, "QEMU did not go on after it was frozen for a template: %s",
                     machine->qmp.failure ? machine->qmp.failure : "no answer");

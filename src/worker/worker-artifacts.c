@@ -3,13 +3,13 @@
 
 #include <fcntl.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "event/artifact-directory.h"
-#include "worker/memory-dump.h"
 #include "machine/launch.h"
-#include "base/digest.h"
+#include "worker/memory-dump.h"
 
-static void tell(struct machine *machine, const char *what, const struct error *error) {
+static void notice_not_kept(struct machine *machine, const char *what, const struct error *error) {
     _cleanup_free_ char *line = xasprintf("%s is not kept: %s", what, error_message(error));
 
     machine_notice(machine, line);
@@ -37,14 +37,15 @@ static char *path_in(int directory, const char *name) {
 static int keep_command(const struct target *target, const struct preparation *preparation, int directory,
                         const char *initramfs, struct error **ret_error) {
     _cleanup_free_ char *path = path_in(directory, ARTIFACT_QEMU);
-    _cleanup_free_ char *line = launch_paste_line(target, preparation, initramfs);
+    _cleanup_free_ char *line = machine_launch_paste_line(target, preparation, initramfs);
     int r = file_write_atomically(path, line, strlen(line), 0666, NULL);
 
     return r < 0 ? error_errno(ret_error, r, ARTIFACT_QEMU) : 0;
 }
 
-void evidence_keep_inputs(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                          const char *shown, int directory, char **ret_kernel_hash) {
+void worker_artifacts_keep_inputs(struct machine *machine, const struct target *target,
+                                  const struct preparation *preparation, const char *shown, int directory,
+                                  char **ret_kernel_hash) {
     char *real = realpath(shown, NULL);
     _cleanup_free_ char *here = real ? real : xstrdup(shown);
     _cleanup_free_ char *initramfs = xasprintf("%s/" ARTIFACT_INITRAMFS, here);
@@ -53,14 +54,14 @@ void evidence_keep_inputs(struct machine *machine, const struct target *target, 
     _cleanup_error_ struct error *of_hash = NULL;
 
     if (target->kernel && copy_memory(preparation->initrd_fd, directory, ARTIFACT_INITRAMFS, &of_initramfs) < 0)
-        tell(machine, "the initramfs", of_initramfs);
+        notice_not_kept(machine, "the initramfs", of_initramfs);
     if (keep_command(target, preparation, directory, initramfs, &of_command) < 0)
-        tell(machine, "QEMU's command line", of_command);
+        notice_not_kept(machine, "QEMU's command line", of_command);
     if (target->kernel && digest_file(target->kernel, ret_kernel_hash, &of_hash) < 0)
-        tell(machine, "the kernel's hash", of_hash);
+        notice_not_kept(machine, "the kernel's hash", of_hash);
 }
 
-void evidence_keep_memory(struct machine *machine, const struct target *target, int directory) {
+void worker_artifacts_keep_memory(struct machine *machine, const struct target *target, int directory) {
     bool wanted = target->dump && (machine->verdict == VERDICT_PANIC || machine->verdict == VERDICT_TIMEOUT);
     _cleanup_error_ struct error *error = NULL;
     bool vmcoreinfo;
@@ -76,8 +77,8 @@ void evidence_keep_memory(struct machine *machine, const struct target *target, 
         return;
     }
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
-    if (dump_memory(machine, directory, ARTIFACT_MEMORY, &vmcoreinfo, &error) < 0)
-        tell(machine, "the guest's memory", error);
+    if (memory_dump_write(machine, directory, ARTIFACT_MEMORY, &vmcoreinfo, &error) < 0)
+        notice_not_kept(machine, "the guest's memory", error);
     else if (!vmcoreinfo)
         machine_notice(machine,
                        "the guest's memory was kept without VMCOREINFO, which its readers look for: the kernel "

@@ -14,10 +14,11 @@
  * needs. *ret_kernel_hash is the kernel's (see struct run_result), the caller's to free; left alone for an image.
  * What cannot be kept is told in a notice.
  */
-void evidence_keep_inputs(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                          const char *shown, int directory, char **ret_kernel_hash);
+void worker_artifacts_keep_inputs(struct machine *machine, const struct target *target,
+                                  const struct preparation *preparation, const char *shown, int directory,
+                                  char **ret_kernel_hash);
 
 /* The guest's memory, where the target asks for it and the verdict is one for which it is kept. -1: no directory. */
-void evidence_keep_memory(struct machine *machine, const struct target *target, int directory);
+void worker_artifacts_keep_memory(struct machine *machine, const struct target *target, int directory);
 
 #endif

@@ -48,12 +48,12 @@ struct worker {
     struct machine machine;
     struct preparation preparation;
     struct template_run template;
-    struct results *results; /* of the command's own tests; NULL: none are wanted, or it was not started */
+    struct subresults *results; /* of the command's own tests; NULL: none are wanted, or it was not started */
     uint64_t durations[STAGE_COUNT];
     char *kernel_hash; /* of the kernel's file, or NULL */
 };
 
-static void enter(struct worker *worker, enum stage stage, bool from_template) {
+static void worker_enter(struct worker *worker, enum stage stage, bool from_template) {
     struct machine *machine = &worker->machine;
 
     worker->durations[machine->stage] += clock_now() - machine->stage_start;
@@ -64,25 +64,20 @@ static void end_by_error(struct machine *machine, const struct error *error) {
     machine_end(machine, VERDICT_ERROR, 0, "%s", error_message(error));
 }
 
-static bool never(const struct machine *machine) {
-    (void)machine;
-    return false;
-}
-
-static void stage_prepare(struct worker *worker) {
+static void prepare_stage(struct worker *worker) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = &worker->machine;
     int r = prepare(worker->target, machine->signal_fd, worker->options->shelf, machine_notice, machine,
                     &worker->preparation, &error);
 
     if (r == -ECANCELED)
-        (void)machine_wait(machine, never, deadline_in(0)); /* the signal tells how it ends */
+        (void)machine_wait(machine, machine_never, deadline_in(0)); /* the signal tells how it ends */
     if (r < 0)
         end_by_error(machine, error);
     machine->accel = worker->preparation.accel;
     machine->lost_after = worker->target->lost_after;
     if (!machine->ended && deadline_passed(machine->run_deadline))
-        limits_end(machine, "the run", 0, "run_timeout", NULL);
+        machine_end_by_timeout(machine, "the run", 0, "run_timeout", NULL);
 }
 
 static void stage_launch(struct worker *worker) {
@@ -93,8 +88,8 @@ static void stage_launch(struct worker *worker) {
 
     if (machine->ended)
         return;
-    enter(worker, STAGE_BOOT, worker->template.found);
-    if (launch(machine, worker->target, &worker->preparation, has_snapshot ? &snapshot : NULL, &error) < 0)
+    worker_enter(worker, STAGE_BOOT, worker->template.found);
+    if (machine_launch(machine, worker->target, &worker->preparation, has_snapshot ? &snapshot : NULL, &error) < 0)
         end_by_error(machine, error);
 }
 
@@ -120,9 +115,9 @@ static void end_by_boot_timeout(struct worker *worker) {
 
     if (machine->ended)
         return;
-    limits_end(machine, "the boot", boot_timeout(worker), "boot_timeout", why);
+    machine_end_by_timeout(machine, "the boot", boot_timeout(worker), "boot_timeout", why);
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
-    tasks_ask(machine);
+    blocked_tasks_ask(machine);
 }
 
 static enum wire_root wire_root(const struct target *target) {
@@ -172,7 +167,7 @@ static bool set_up(struct worker *worker, deadline_t deadline) {
 
     add_shell_environment(worker, &environment);
     if (machine->by_qga)
-        return guest_fallback_setup(machine, &worker->preparation, deadline);
+        return command_by_qga_set_up(machine, &worker->preparation, deadline);
     if (agent_client_setup(&machine->agent, &setup, &error) < 0)
         end_by_error(machine, error);
     else if (!machine_wait(machine, is_set_up, deadline))
@@ -183,7 +178,7 @@ static bool set_up(struct worker *worker, deadline_t deadline) {
 }
 
 /* Makes the template if there is one to be made. Returns the deadline of the boot, which is not charged for that. */
-static deadline_t freeze(struct worker *worker, deadline_t deadline) {
+static deadline_t template_freeze(struct worker *worker, deadline_t deadline) {
     uint64_t begin = clock_now();
 
     template_run_freeze(&worker->template, &worker->machine, worker->target, worker->preparation.overlay_fd);
@@ -199,9 +194,9 @@ static void stage_boot(struct worker *worker, deadline_t deadline) {
     up = worker->target->image ? image_boot(machine, &worker->preparation, deadline)
                                : machine_wait(machine, said_hello, deadline);
     if (up)
-        deadline = deadline_earlier(freeze(worker, deadline), machine->run_deadline);
+        deadline = deadline_earlier(template_freeze(worker, deadline), machine->run_deadline);
     if (up && !machine->ended) {
-        enter(worker, STAGE_SETUP, false);
+        worker_enter(worker, STAGE_SETUP, false);
         up = set_up(worker, deadline);
     }
     if (!up)
@@ -229,7 +224,7 @@ static void adjust_clock(struct machine *machine) {
 }
 
 /* Another machine in place of one that has failed; what that has written to its disk is not for this one. */
-static void begin_anew(struct worker *worker) {
+static void machine_begin_anew(struct worker *worker) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = &worker->machine;
 
@@ -252,7 +247,7 @@ static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
     if (machine->ended)
         return true; /* QEMU could not be started, which is no fault of the template and would not be otherwise */
     if (template_run_restore(&worker->template, machine, deadline)) {
-        enter(worker, STAGE_SETUP, false);
+        worker_enter(worker, STAGE_SETUP, false);
         up = set_up(worker, deadline);
     }
     if (up)
@@ -269,7 +264,7 @@ static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
     template_run_reject(&worker->template);
     if (machine->ended && machine->verdict == VERDICT_TIMEOUT)
         return true;
-    begin_anew(worker);
+    machine_begin_anew(worker);
     return false;
 }
 
@@ -292,8 +287,9 @@ static void begin_template(struct worker *worker) {
     deadline_t deadline = deadline_earlier(deadline_in(boot_timeout(worker)), machine->run_deadline);
 
     template_run_begin(&worker->template, worker->target, &worker->preparation, machine_notice, machine);
-    while (worker->template.busy && worker->options->crowded && !machine->ended && !deadline_passed(deadline)) {
-        (void)machine_wait(machine, never, deadline_earlier(deadline, deadline_in(TEMPLATE_POLL)));
+    while (worker->template.busy && worker->options->cpus_overcommitted && !machine->ended &&
+           !deadline_passed(deadline)) {
+        (void)machine_wait(machine, machine_never, deadline_earlier(deadline, deadline_in(TEMPLATE_POLL)));
         if (!machine->ended)
             template_run_look(&worker->template, worker->target, machine_notice, machine);
     }
@@ -308,7 +304,7 @@ static void stage_machine(struct worker *worker) {
         begin_template(worker);
     if (!machine->ended && worker->target->kernel)
         kernel_shelf_offer(worker->options->shelf, worker->target, &worker->preparation);
-    deadline = limits_deadline(machine, boot_timeout(worker));
+    deadline = timeout_deadline(machine, boot_timeout(worker));
     if (worker->template.found && stage_clone(worker, deadline))
         return;
     stage_launch(worker);
@@ -318,7 +314,7 @@ static void stage_machine(struct worker *worker) {
 
     _cleanup_free_ char *line = xasprintf("%s; starting it once more", machine->reason);
     machine_notice(machine, line);
-    begin_anew(worker);
+    machine_begin_anew(worker);
     template_run_end(&worker->template); /* its memory has been used */
     stage_launch(worker);
     stage_boot(worker, deadline);
@@ -368,7 +364,7 @@ static void judge_findings(struct machine *machine, const struct target *target)
                                 finding ? finding->title : "more than is kept, some of it");
 }
 
-static void report(struct worker *worker) {
+static void worker_report(struct worker *worker) {
     struct machine *machine = &worker->machine;
     const char *release = machine->agent.release ? machine->agent.release : worker->preparation.release;
     _cleanup_free_ char *qemu_version = describe_qemu(&machine->qmp);
@@ -392,7 +388,7 @@ static void report(struct worker *worker) {
 
     add_findings(&result, &machine->findings);
     if (worker->results)
-        results_count(worker->results, result.n_subresults);
+        subresults_count(worker->results, result.n_subresults);
     worker->durations[machine->stage] += clock_now() - machine->stage_start;
     memcpy(result.nsec, worker->durations, sizeof(result.nsec));
     machine_emit(machine, &(struct event){.type = EVENT_FINISHED, .result = &result});
@@ -413,32 +409,32 @@ void worker_run(const struct target *target, const struct worker_options *option
 
     _cleanup_close_ int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     machine_init(machine, channel, signal_fd, options->start);
-    limits_begin(machine, target, clock_now());
+    run_timeout_begin(machine, target, clock_now());
     worker.preparation = PREPARATION_EMPTY;
     worker.template = TEMPLATE_RUN_NONE;
     machine->writes_image = target->persist;
     machine_enter(machine, STAGE_PREPARE, false);
-    stage_prepare(&worker);
+    prepare_stage(&worker);
     if (!machine->ended && options->artifacts)
-        evidence_keep_inputs(machine, target, &worker.preparation, options->artifacts, options->directory,
-                             &worker.kernel_hash);
+        worker_artifacts_keep_inputs(machine, target, &worker.preparation, options->artifacts, options->directory,
+                                     &worker.kernel_hash);
     stage_machine(&worker);
     if (!machine->ended) {
-        enter(&worker, STAGE_COMMAND, false);
-        worker.results = results_new(machine, target, &worker.preparation);
+        worker_enter(&worker, STAGE_COMMAND, false);
+        worker.results = subresults_new(machine, target, &worker.preparation);
         command_run(machine, target, &worker.preparation, options, worker.results);
     }
     judge_findings(machine, target);
     if (worker.results)
-        results_end(worker.results);
-    evidence_keep_memory(machine, target, options->artifacts ? options->directory : -1);
+        subresults_end(worker.results);
+    worker_artifacts_keep_memory(machine, target, options->artifacts ? options->directory : -1);
     if (target->persist)
         image_shut_down(machine);
     (void)qemu_process_end(&machine->qemu);
-    report(&worker);
+    worker_report(&worker);
     template_run_end(&worker.template);
     preparation_deinit(&worker.preparation);
-    results_free(worker.results);
+    subresults_free(worker.results);
     free(worker.kernel_hash);
     machine_deinit(machine);
 }
@@ -454,8 +450,8 @@ int worker_start(const struct target *target, const struct worker_options *optio
     r = child_fork(SIGTERM, ret_worker);
     if (r == 0) {
         (void)close(ours);
-        for (size_t i = 0; i < options->n_not_yours; i++)
-            (void)close(options->not_yours[i]);
+        for (size_t i = 0; i < options->n_parent_fds; i++)
+            (void)close(options->parent_fds[i]);
         (void)setpgid(0, 0);
         worker_run(target, options, theirs);
         _exit(0);

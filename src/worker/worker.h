@@ -15,10 +15,10 @@ struct worker_options {
     const char *artifacts;  /* the target's directory for evidence, as it is shown, or NULL */
     int directory;          /* a descriptor of it */
     bool terminal;          /* standard input is a terminal: an interactive target gets one of its own */
-    const int *not_yours;   /* descriptors of the caller's that the worker closes */
-    size_t n_not_yours;
+    const int *parent_fds;  /* descriptors of the caller's that the worker closes */
+    size_t n_parent_fds;
     const struct kernel_shelf *shelf; /* kernels that other workers have prepared, or NULL */
-    bool crowded;                     /* others may run on the same CPUs: see template_run_begin() */
+    bool cpus_overcommitted;          /* others may run on the same CPUs: see template_run_begin() */
 };
 
 /*

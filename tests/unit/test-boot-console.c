@@ -38,7 +38,7 @@ static void an_end_is_told_from_a_boot_that_goes_on(void **state) {
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        const char *meaning = boot_console_doom(cases[i].text);
+        const char *meaning = boot_console_failure(cases[i].text);
 
         if (!cases[i].meaning)
             assert_null(meaning);
@@ -50,8 +50,8 @@ static void an_end_is_told_from_a_boot_that_goes_on(void **state) {
 static void the_last_sign_counts(void **state) {
     (void)state;
     assert_non_null(
-        strstr(boot_console_doom("No bootable device.\r\n...\r\nUEFI Interactive Shell v2.2\r\nShell> "), "shell"));
-    assert_non_null(strstr(boot_console_doom("UEFI Interactive Shell v2.2\r\nShell>\r\ngrub rescue> "), "GRUB"));
+        strstr(boot_console_failure("No bootable device.\r\n...\r\nUEFI Interactive Shell v2.2\r\nShell> "), "shell"));
+    assert_non_null(strstr(boot_console_failure("UEFI Interactive Shell v2.2\r\nShell>\r\ngrub rescue> "), "GRUB"));
 }
 
 static void what_has_long_scrolled_by_does_not_count(void **state) {
@@ -59,10 +59,10 @@ static void what_has_long_scrolled_by_does_not_count(void **state) {
 
     (void)state;
     buffer_append_string(&text, "No bootable device.\r\n");
-    assert_non_null(boot_console_doom(text.data));
+    assert_non_null(boot_console_failure(text.data));
     for (unsigned i = 0; i < 200; i++)
         buffer_printf(&text, "[    %u.000000] a line of the kernel that was started from the shell\r\n", i);
-    assert_null(boot_console_doom(text.data));
+    assert_null(boot_console_failure(text.data));
 }
 
 static void a_panic_that_was_told_to_the_end_is_told_from_one_that_goes_on(void **state) {

@@ -45,7 +45,7 @@ static void the_slots_follow_from_options_and_host(void **state) {
         const char *vm;
         const char *words[WORDS_MAX];
         unsigned slots;
-        bool crowded;
+        bool cpus_overcommitted;
         bool limits_memory;
         bool limits_cpus;
     } cases[] = {
@@ -67,7 +67,7 @@ static void the_slots_follow_from_options_and_host(void **state) {
         _cleanup_run_plan_ struct run_plan *plan = plan_of(config, "", cases[i].words);
 
         assert_int_equal(plan->n_slots, cases[i].slots);
-        assert_int_equal(plan->crowded, cases[i].crowded);
+        assert_int_equal(plan->cpus_overcommitted, cases[i].cpus_overcommitted);
         assert_int_equal(plan->memory_limit > 0, cases[i].limits_memory);
         assert_int_equal(plan->cpu_limit > 0, cases[i].limits_cpus);
         assert_int_equal(plan->order != NULL, plan->n_slots > 1);

@@ -271,18 +271,18 @@ static void the_question_whether_qemu_is_alive_disturbs_no_command(void **state)
 
     assert_false(qmp_is_busy(&qmp));
     qmp_execute(&qmp, &out, "stop", NULL);
-    qmp_beat(&qmp, &out);
+    qmp_heartbeat(&qmp, &out);
     assert_true(qmp_is_busy(&qmp));
     assert_non_null(strstr(out.data, "\n{\"execute\":\"query-status\""));
     feed(&qmp, "{\"return\": {\"status\": \"running\"}, \"id\": \"alive\"}\n");
-    assert_int_equal(qmp.beats_back, qmp.beats);
+    assert_int_equal(qmp.heartbeats_answered, qmp.heartbeats_sent);
     assert_true(qmp_is_busy(&qmp));
     feed(&qmp, "{\"return\": {}, \"id\": 1}\n");
     assert_false(qmp_is_busy(&qmp));
-    qmp_beat(&qmp, &out);
-    assert_int_not_equal(qmp.beats_back, qmp.beats);
+    qmp_heartbeat(&qmp, &out);
+    assert_int_not_equal(qmp.heartbeats_answered, qmp.heartbeats_sent);
     feed(&qmp, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, \"id\": \"alive\"}\n");
-    assert_int_equal(qmp.beats_back, qmp.beats);
+    assert_int_equal(qmp.heartbeats_answered, qmp.heartbeats_sent);
     assert_null(qmp.failure);
     qmp_deinit(&qmp);
 }
