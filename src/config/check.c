@@ -3,6 +3,7 @@
  * What a target must be to make sense, whether it comes from a file or from the command line. No I/O: whether files
  * exist is found out when they are opened.
  */
+#include "arch/arch.h"
 #include "config/config.h"
 #include "config/internal.h"
 
@@ -237,8 +238,9 @@ int target_check(const struct target *target, struct error **ret_error) {
 
     if (r < 0)
         return r;
-    if (!str_equal(target->arch, target_build_arch))
-        return error_new(ret_error, EOPNOTSUPP, "%s: the architecture %s is not built in; this vmtest runs %s only",
-                         target_where(target, KEY_ARCH), target->arch, target_build_arch);
+    if (!arch_host() || !str_equal(target->arch, arch_host()->name))
+        return error_new(ret_error, EOPNOTSUPP,
+                         "%s: the architecture %s is not supported on this %s host; supported: %s",
+                         target_where(target, KEY_ARCH), target->arch, arch_host_name(), arch_names());
     return 0;
 }

@@ -5,20 +5,9 @@
 #include <assert.h>
 #include <fnmatch.h>
 
+#include "arch/arch.h"
 #include "config/config.h"
 #include "config/internal.h"
-
-#if defined(__x86_64__)
-const char target_build_arch[] = "x86_64";
-#elif defined(__aarch64__)
-const char target_build_arch[] = "aarch64";
-#elif defined(__s390x__)
-const char target_build_arch[] = "s390x";
-#elif defined(__riscv) && __riscv_xlen == 64
-const char target_build_arch[] = "riscv64";
-#else
-#error "vmtest is not written for this architecture"
-#endif
 
 /* Enumerations are read and written through the table as `unsigned`. */
 static_assert(sizeof(enum rootfs_mode) == sizeof(unsigned), "an enum field is as large as an unsigned");
@@ -125,7 +114,7 @@ struct target *target_new(void) {
         if (config_keys[i].def)
             set_default(target, &config_keys[i]);
     }
-    target->arch = xstrdup(target_build_arch);
+    target->arch = xstrdup(arch_host_name());
     return target;
 }
 

@@ -114,9 +114,6 @@ struct target {
     char *where[CONFIG_KEY_COUNT];
 };
 
-/* The architecture that this vmtest was built for: "x86_64" ... */
-extern const char target_build_arch[];
-
 /* A target with every default of the key table; NULL fields where there is none. */
 struct target *target_new(void);
 /* Whether the machine may come out of a template and become one: asked for, forbidden, or as vmtest sees fit. */

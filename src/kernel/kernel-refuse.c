@@ -103,7 +103,7 @@ static bool is_text(const char *data, size_t size) {
 
 static int refuse_arch(const char *path, const char *what, const char *arch, struct error **ret_error) {
     return error_new(ret_error, ENOTSUP, "%s: this is %s, a kernel for %s, and this vmtest boots %s: give a %s kernel",
-                     path, what, arch, kernel_native_arch(), kernel_native_arch());
+                     path, what, arch, arch_host_name(), arch_host_name());
 }
 
 static int refuse_other(const char *path, const char *what, const char *advice, struct error **ret_error) {
@@ -116,7 +116,7 @@ static int refuse_elf(const char *path, const char *data, size_t size, struct er
     uint16_t type = 0;
     if (size >= offsetof(Elf64_Ehdr, e_type) + sizeof(type))
         memcpy(&type, data + offsetof(Elf64_Ehdr, e_type), sizeof(type));
-    bool foreign = !str_equal(arch, kernel_native_arch());
+    bool foreign = !str_equal(arch, arch_host_name());
     _cleanup_free_ char *release = kernel_find_elf_banner(data, size);
     if (release && foreign)
         return refuse_arch(path, "a vmlinux", name, ret_error);
@@ -145,7 +145,7 @@ static int refuse_compressed(const char *path, const char *name, const char *dat
             const struct signature *s = &signatures[i];
             if (s->offset + s->length > head.size || memcmp(head.data + s->offset, s->magic, s->length) != 0)
                 continue;
-            if (s->arch && !str_equal(s->arch, kernel_native_arch())) {
+            if (s->arch && !str_equal(s->arch, arch_host_name())) {
                 _cleanup_free_ char *what = xasprintf("%s, compressed with %s", s->what, name);
                 return refuse_arch(path, what, s->arch, ret_error);
             }
@@ -161,7 +161,7 @@ static int refuse_compressed(const char *path, const char *name, const char *dat
 
 static int refuse_pe(const char *path, const char *data, size_t size, const char *machine, struct error **ret_error) {
     bool zboot = size >= 8 && memcmp(data + 4, "zimg", 4) == 0;
-    if (!str_equal(machine, kernel_native_arch()))
+    if (!str_equal(machine, arch_host_name()))
         return refuse_arch(path, zboot ? "a compressed EFI kernel (zboot)" : "an EFI program", machine, ret_error);
     return refuse_other(path, zboot ? "a compressed EFI kernel (zboot)" : "an EFI program (a unified kernel image?)",
                         "give the kernel in it (vmlinuz, bzImage, Image)", ret_error);
@@ -175,7 +175,7 @@ int kernel_refuse(const char *path, const void *data, size_t size, struct error 
         const struct signature *s = &signatures[i];
         if (s->offset + s->length > size || memcmp((const char *)data + s->offset, s->magic, s->length) != 0)
             continue;
-        if (s->arch && !str_equal(s->arch, kernel_native_arch()))
+        if (s->arch && !str_equal(s->arch, arch_host_name()))
             return refuse_arch(path, s->what, s->arch, ret_error);
         return refuse_other(path, s->what, s->advice ? s->advice : advice_kernel, ret_error);
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernel files. Recognised are the bzImage (the kernel's Documentation/arch/x86/boot.rst: a header at 0x1f1 of the
- * setup part, and from protocol 2.08 on where the compressed vmlinux lies), the bare vmlinux, and the Image of arm64
- * (Documentation/arch/arm64/booting.rst). All else goes to kernel_refuse(), which finds out what it is instead.
+ * Kernel files. The table of formats has the bzImage (the kernel's Documentation/arch/x86/boot.rst: a header at 0x1f1
+ * of the setup part, and from protocol 2.08 on the place of the compressed vmlinux) and the bare vmlinux; an
+ * architecture's row says which of them are its own. All else goes to kernel_refuse(), which finds out what it is
+ * instead.
  */
 #include "kernel/kernel.h"
 
@@ -35,20 +36,6 @@ enum {
 };
 #define XLF_KERNEL_64 1
 #define SECTOR 512
-
-const char *kernel_native_arch(void) {
-#if defined(__x86_64__)
-    return "x86_64";
-#elif defined(__aarch64__)
-    return "aarch64";
-#elif defined(__s390x__)
-    return "s390x";
-#elif defined(__riscv) && __riscv_xlen == 64
-    return "riscv64";
-#else
-#error "vmtest has not been taught this architecture"
-#endif
-}
 
 static uint32_t get_le(const void *data, size_t offset, size_t bytes) {
     const unsigned char *at = (const unsigned char *)data + offset;
@@ -158,6 +145,10 @@ static enum kernel_compression find_compression(const char *payload, size_t size
 
 static int read_bzimage(struct kernel *kernel, struct error **ret_error) {
     const void *map = kernel->map;
+
+    if (kernel->size < HEADER_END)
+        return error_truncated(kernel->path, "a bzImage", ret_error);
+
     size_t sectors = get_le(map, HEADER_SETUP_SECTS, 1);
     size_t setup_size = ((sectors ? sectors : 4) + 1) * SECTOR;
     size_t system_size = (size_t)get_le(map, HEADER_SYSSIZE, 4) * 16;
@@ -169,9 +160,7 @@ static int read_bzimage(struct kernel *kernel, struct error **ret_error) {
     if (protocol < 0x20c || !(get_le(map, HEADER_XLOADFLAGS, 2) & XLF_KERNEL_64))
         return error_new(ret_error, ENOTSUP,
                          "%s: this is a 32-bit x86 kernel, and this vmtest boots %s: give a %s kernel", kernel->path,
-                         kernel_native_arch(), kernel_native_arch());
-    kernel->format = KERNEL_BZIMAGE;
-    kernel->arch = "x86_64";
+                         arch_host_name(), arch_host_name());
 
     size_t offset = setup_size + get_le(map, HEADER_PAYLOAD_OFFSET, 4);
     size_t size = get_le(map, HEADER_PAYLOAD_LENGTH, 4);
@@ -185,9 +174,9 @@ static int read_bzimage(struct kernel *kernel, struct error **ret_error) {
 
 static int read_vmlinux(struct kernel *kernel, struct error **ret_error) {
     Elf64_Ehdr header;
-    const char *arch = kernel_machine_name(elf_machine(kernel->map, kernel->size));
-    if (!str_equal(arch, kernel_native_arch()) || !elf_header(kernel->map, kernel->size, &header) ||
-        (header.e_type != ET_EXEC && header.e_type != ET_DYN))
+    const struct arch *arch = arch_host();
+    if (elf_machine(kernel->map, kernel->size) != arch->elf_machine ||
+        !elf_header(kernel->map, kernel->size, &header) || (header.e_type != ET_EXEC && header.e_type != ET_DYN))
         return kernel_refuse(kernel->path, kernel->map, kernel->size, ret_error);
     kernel->release = kernel_find_elf_banner(kernel->map, kernel->size);
     bool complete = elf_is_complete(kernel->map, kernel->size, &header);
@@ -195,10 +184,8 @@ static int read_vmlinux(struct kernel *kernel, struct error **ret_error) {
         return error_truncated(kernel->path, kernel->release ? "a vmlinux" : "an ELF file", ret_error);
     if (!kernel->release)
         return kernel_refuse(kernel->path, kernel->map, kernel->size, ret_error);
-    kernel->format = KERNEL_VMLINUX;
-    kernel->arch = kernel_native_arch();
     kernel->pvh = kernel_vmlinux_has_pvh(kernel->map, kernel->size);
-    if (!kernel->pvh && strcmp(kernel->arch, "x86_64") == 0)
+    if (!kernel->pvh && arch->vmlinux_needs_pvh)
         return error_new(ret_error, ENOTSUP,
                          "%s: this vmlinux (%s) has no PVH entry to boot it by: give its bzImage, or build it with "
                          "CONFIG_PVH=y",
@@ -206,32 +193,34 @@ static int read_vmlinux(struct kernel *kernel, struct error **ret_error) {
     return 0;
 }
 
-static int read_arm64_image(struct kernel *kernel, struct error **ret_error) {
-    kernel->format = KERNEL_ARM64_IMAGE;
-    kernel->arch = "aarch64";
-    kernel->release = kernel_find_banner(kernel->map, kernel->size);
-    if (!kernel->release)
-        return error_new(ret_error, EBADMSG, "%s: this arm64 Image does not say its release: it is damaged",
-                         kernel->path);
-    return 0;
-}
-
 static bool has_magic(const struct kernel *kernel, size_t offset, const char *magic, size_t length) {
     return kernel->size >= offset + length && memcmp((const char *)kernel->map + offset, magic, length) == 0;
 }
 
+static bool is_bzimage(const struct kernel *kernel) {
+    return has_magic(kernel, HEADER_MAGIC, "HdrS", 4) && has_magic(kernel, HEADER_BOOT_FLAG, "\x55\xaa", 2);
+}
+
+static bool is_elf(const struct kernel *kernel) {
+    return elf_is_elf(kernel->map, kernel->size);
+}
+
+static const struct format {
+    bool (*matches)(const struct kernel *kernel);
+    int (*read)(struct kernel *kernel, struct error **ret_error);
+} formats[N_KERNEL_FORMATS] = {
+    [KERNEL_BZIMAGE] = {is_bzimage, read_bzimage},
+    [KERNEL_VMLINUX] = {is_elf, read_vmlinux},
+};
+
 int kernel_read(struct kernel *kernel, struct error **ret_error) {
-    const char *native = kernel_native_arch();
-    if (strcmp(native, "x86_64") == 0 && has_magic(kernel, HEADER_MAGIC, "HdrS", 4) &&
-        has_magic(kernel, HEADER_BOOT_FLAG, "\x55\xaa", 2)) {
-        if (kernel->size < HEADER_END)
-            return error_truncated(kernel->path, "a bzImage", ret_error);
-        return read_bzimage(kernel, ret_error);
+    const struct arch *arch = arch_host();
+    for (size_t i = 0; arch && i < ARRAY_SIZE(formats); i++) {
+        if (!(arch->kernel_formats & 1u << i) || !formats[i].matches(kernel))
+            continue;
+        kernel->format = (enum kernel_format)i;
+        return formats[i].read(kernel, ret_error);
     }
-    if (strcmp(native, "aarch64") == 0 && has_magic(kernel, 0x38, "ARM\x64", 4))
-        return read_arm64_image(kernel, ret_error);
-    if (elf_is_elf(kernel->map, kernel->size))
-        return read_vmlinux(kernel, ret_error);
     return kernel_refuse(kernel->path, kernel->map, kernel->size, ret_error);
 }
 

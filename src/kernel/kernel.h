@@ -10,15 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch/arch.h"
 #include "base/error.h"
 #include "base/str.h"
-
-enum kernel_format {
-    KERNEL_BZIMAGE,     /* x86 boot protocol: a setup part and a compressed payload */
-    KERNEL_VMLINUX,     /* the bare ELF, booted by its PVH entry on x86 */
-    KERNEL_ARM64_IMAGE, /* the flat image of arm64 */
-    N_KERNEL_FORMATS,
-};
 
 /* How a bzImage's payload is packed. */
 enum kernel_compression {
@@ -37,9 +31,8 @@ enum kernel_compression {
 struct kernel {
     char *path; /* as given */
     enum kernel_format format;
-    const char *arch; /* as uname -m says it: "x86_64", "aarch64", "s390x", "riscv64" */
-    char *release;    /* as uname -r says it; never NULL, never with a slash */
-    bool pvh;         /* KERNEL_VMLINUX on x86: has a PVH entry. Of a bzImage only its unpacked payload tells. */
+    char *release; /* as uname -r says it; never NULL, never with a slash */
+    bool pvh;      /* KERNEL_VMLINUX: has a PVH entry. Of a bzImage only its unpacked payload tells. */
 
     /* KERNEL_BZIMAGE: the payload, within the mapping; of size 0 where the boot protocol is too old to tell. */
     size_t payload_offset;
@@ -50,12 +43,9 @@ struct kernel {
     size_t size;
 };
 
-/* The architecture this program was built for, as struct kernel.arch names it. */
-const char *kernel_native_arch(void);
-
 /*
  * Maps a kernel file and reads what it says of itself. Refused: what is no regular readable file, no kernel, cut off,
- * of another architecture, and on x86 a vmlinux without PVH entry. *ret is freed with kernel_free().
+ * of another architecture, and a vmlinux without PVH entry where it needs one. *ret is freed with kernel_free().
  */
 int kernel_open(const char *path, struct kernel **ret, struct error **ret_error) _must_check_;
 void kernel_free(struct kernel *kernel);

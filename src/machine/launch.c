@@ -14,7 +14,7 @@ static struct qemu_config common_config(const struct target *target, const struc
         .accel = preparation->accel,
         .program = preparation->program,
         .cpu = preparation->accel == ACCEL_KVM ? target->kvm_cpu_args : preparation->arch->cpu_tcg,
-        .stable_tsc = accel_tsc_is_stable(NULL),
+        .stable_clock = accel_has_clock(preparation->arch->stable_clock, NULL),
         .num_cpus = target->num_cpus,
         .one_thread = preparation->one_thread,
         .memory = target->memory,

@@ -56,17 +56,16 @@ static int copy_variables(struct preparation *preparation, struct error **ret_er
 }
 
 static int prepare_firmware(const struct target *target, struct preparation *preparation, struct error **ret_error) {
-    const char *arch = preparation->arch->name;
-    const char *machine = preparation->arch->machine;
+    const struct arch *arch = preparation->arch;
     int r;
 
     if (!target->uefi)
         return 0;
     if (target->bios) {
-        r = firmware_from_file("", target->bios, arch, machine, target_where(target, KEY_VM_BIOS),
-                               &preparation->firmware, ret_error);
+        r = firmware_from_file("", target->bios, arch, target_where(target, KEY_VM_BIOS), &preparation->firmware,
+                               ret_error);
     } else {
-        r = firmware_find("", arch, machine, &preparation->firmware, ret_error);
+        r = firmware_find("", arch, &preparation->firmware, ret_error);
         if (r < 0)
             error_context(ret_error, "%s", target_where(target, KEY_UEFI));
     }

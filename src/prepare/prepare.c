@@ -172,7 +172,7 @@ int prepare(const struct target *target, int cancel_fd, const struct kernel_shel
     if (r == 0)
         r = check_command(target, ret_error);
     if (r == 0)
-        r = qemu_find_program(target->qemu_command, ret_preparation->arch->qemu, target_where(target, KEY_QEMU_COMMAND),
+        r = qemu_find_program(target->qemu_command, ret_preparation->arch, target_where(target, KEY_QEMU_COMMAND),
                               &ret_preparation->program, ret_error);
     if (r == 0)
         r = target->kernel ? prepare_kernel(target, shelf, notice, context, ret_preparation, ret_error)

@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /dev/kvm can be there and be useless: nested set-ups exist that emulate each instruction, some two million a second.
- * QEMU hangs on them for ever. So the probe runs a loop of LOOP_INSTRUCTIONS in a vCPU in flat 32-bit mode. Hardware
+ * QEMU hangs on them for ever. So the probe runs a loop of LOOP_ITERATIONS in a vCPU. Hardware
  * needs some 20 us for it, such an emulation 20 ms; the line is drawn at LIMIT_NSEC, and the better of two tries
  * counts, since a busy host may take the CPU away during one of them. See Documentation/virt/kvm/api.rst.
  */
 #include "qemu/accel.h"
 
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 
+#include "arch/arch.h"
 #include "base/clock.h"
 #include "base/file.h"
 
 #define CLOCK_SOURCES_LIMIT 4096u
-
-#if defined(__x86_64__)
-#include <linux/kvm.h>
 
 #define LOOP_ITERATIONS 20000
 #define LIMIT_NSEC (2 * NSEC_PER_MSEC)
@@ -90,42 +89,9 @@ static int vcpu_make(struct vcpu *vcpu, const char *device, struct error **ret_e
     return 0;
 }
 
-/* Flat 32-bit protected mode: real mode would be emulated by older processors, which says nothing about KVM. */
-static int vcpu_reset(struct vcpu *vcpu) {
-    static const unsigned char code[] = {
-        0xb9,
-        LOOP_ITERATIONS & 0xff,
-        LOOP_ITERATIONS >> 8 & 0xff,
-        LOOP_ITERATIONS >> 16 & 0xff,
-        0,    /* mov ecx, N */
-        0x49, /* dec ecx */
-        0x75,
-        0xfd, /* jnz -3 */
-        0xf4, /* hlt */
-    };
-    struct kvm_segment segment = {
-        .limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .db = 1, .s = 1, .g = 1};
-    struct kvm_regs regs = {.rip = CODE_ADDRESS, .rflags = 2};
-    struct kvm_sregs sregs;
-
-    if (!vcpu->memory)
-        return -ENOMEM;
-    memcpy(vcpu->memory, code, sizeof(code));
-    if (ioctl(vcpu->cpu, KVM_GET_SREGS, &sregs) < 0)
-        return -errno;
-    sregs.cs = segment;
-    segment.type = 3;
-    segment.selector = 16;
-    sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = segment;
-    sregs.cr0 |= 1;
-    if (ioctl(vcpu->cpu, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu->cpu, KVM_SET_REGS, &regs) < 0)
-        return -errno;
-    return 0;
-}
-
 /* Runs the loop once; *ret_nsec is how long it took, UINT64_MAX when it did not come to its end in time. */
 static int vcpu_time_loop(struct vcpu *vcpu, uint64_t *ret_nsec) {
-    int r = vcpu_reset(vcpu);
+    int r = vcpu->memory ? arch_host()->kvm_load_loop(vcpu->cpu, vcpu->memory, CODE_ADDRESS, LOOP_ITERATIONS) : -ENOMEM;
     uint64_t start;
 
     if (r < 0)
@@ -169,6 +135,8 @@ int accel_probe_kvm(const char *device, struct error **ret_error) {
     sigset_t old_set;
     int r;
 
+    if (!arch_host() || !arch_host()->kvm_load_loop)
+        return error_new(ret_error, ENOSYS, "KVM is not supported on %s", arch_host_name());
     if (!device)
         device = "/dev/kvm";
     r = vcpu_make(&vcpu, device, ret_error);
@@ -191,19 +159,11 @@ int accel_probe_kvm(const char *device, struct error **ret_error) {
     return r;
 }
 
-#else
-
-int accel_probe_kvm(const char *device, struct error **ret_error) {
-    return error_new(ret_error, ENOSYS, "KVM is not supported on this architecture");
-}
-
-#endif
-
 const char *accel_name(enum accel accel) {
     return accel == ACCEL_KVM ? "kvm" : "tcg";
 }
 
-bool accel_tsc_is_stable(const char *path) {
+bool accel_has_clock(const char *clock, const char *path) {
     _cleanup_buffer_ struct buffer list = {0};
     const char *word;
     size_t length;
@@ -214,7 +174,7 @@ bool accel_tsc_is_stable(const char *path) {
         return false;
     for (word = list.data ? list.data : ""; *(word += strspn(word, " \n")); word += length) {
         length = strcspn(word, " \n");
-        if (length == 3 && memcmp(word, "tsc", 3) == 0)
+        if (length == strlen(clock) && memcmp(word, clock, length) == 0)
             return true;
     }
     return false;

@@ -20,9 +20,9 @@ const char *accel_name(enum accel accel);
 int accel_probe_kvm(const char *device, struct error **ret_error) _must_check_;
 
 /*
- * Whether the host's kernel trusts the TSC, which is what an emulated one counts by: `path` (NULL: sysfs's list of
- * clock sources) holds the word "tsc".
+ * The host's kernel offers the clock source `clock` (of struct arch), which means that it trusts it; an emulated guest
+ * may then do so as well. `path`: NULL, or in tests the file in place of sysfs's list.
  */
-bool accel_tsc_is_stable(const char *path);
+bool accel_has_clock(const char *clock, const char *path);
 
 #endif

@@ -30,9 +30,16 @@ char *qemu_kernel_command_line(const struct qemu_config *config) {
      */
     return xasprintf("console=%s loglevel=5 panic=0 sysrq_always_enabled %s%s%s%s%s", config->arch->console,
                      config->arch->kernel_args,
-                     config->accel == ACCEL_TCG && config->stable_tsc ? config->arch->kernel_args_tsc : "",
+                     config->accel == ACCEL_TCG && config->stable_clock ? config->arch->kernel_args_clock : "",
                      config->accel == ACCEL_TCG ? config->arch->kernel_args_tcg : "",
                      str_empty(config->kernel_args) ? "" : " ", config->kernel_args ? config->kernel_args : "");
+}
+
+/* A virtio device of the architecture's kind, with its properties, which begin with a comma or are empty. */
+static void add_virtio(const struct qemu_config *config, struct strv *argv, const char *device,
+                       const char *properties) {
+    strv_append(argv, "-device");
+    strv_append_printf(argv, "virtio-%s%s%s", device, config->arch->device_suffix, properties);
 }
 
 static void add(struct strv *argv, const char *option, const char *value) {
@@ -114,14 +121,14 @@ static void add_channels(const struct qemu_config *config, struct strv *argv) {
         add_channel(config, argv, "console", config->console_fd);
         add(argv, "-serial", "chardev:console");
     }
-    add(argv, "-device", "virtio-serial-pci,id=serial");
+    add_virtio(config, argv, "serial", ",id=serial");
     add_channel(config, argv, "agent", config->agent_fd);
     add(argv, "-device", "virtserialport,bus=serial.0,chardev=agent,id=" QMP_AGENT_ID ",name=" WIRE_PORT_NAME);
     if (config->disk) {
         add_channel(config, argv, "qga", config->qga_fd);
         add(argv, "-device", "virtserialport,bus=serial.0,chardev=qga,id=" QMP_QGA_ID ",name=" QGA_PORT_NAME);
     }
-    add(argv, "-device", "virtio-rng-pci");
+    add_virtio(config, argv, "rng", "");
     if (config->arch->pvpanic)
         add(argv, "-device", config->arch->pvpanic);
     if (config->vmcoreinfo)
@@ -181,7 +188,7 @@ static void add_disk(const struct qemu_config *config, struct strv *argv) {
 
     if (config->standalone) {
         add_throwaway(argv, "disk", disk->format, disk->path);
-        add(argv, "-device", "virtio-blk-pci,drive=disk,bootindex=0");
+        add_virtio(config, argv, "blk", ",drive=disk,bootindex=0");
         return;
     }
     strv_append(argv, "-blockdev");
@@ -189,8 +196,7 @@ static void add_disk(const struct qemu_config *config, struct strv *argv) {
                        overlay ? "read-only=on," : "discard=unmap,", disk->device ? "host_device" : "file", path);
     if (overlay)
         add_overlay(argv, disk, config->snapshot);
-    strv_append(argv, "-device");
-    strv_append_printf(argv, "virtio-blk-pci,drive=%s,bootindex=0", overlay ? "disk" : "image");
+    add_virtio(config, argv, "blk", overlay ? ",drive=disk,bootindex=0" : ",drive=image,bootindex=0");
 }
 
 static void add_flash_copy(const struct qemu_config *config, struct strv *argv, const char *node, const char *format,

@@ -3,9 +3,9 @@
 #ifndef VMTEST_QEMU_ARGV_H
 #define VMTEST_QEMU_ARGV_H
 
+#include "arch/arch.h"
 #include "base/str.h"
 #include "qemu/accel.h"
-#include "qemu/arch.h"
 #include "qemu/firmware.h"
 
 /* A directory of the host that the guest can mount by its tag over 9p. */
@@ -37,7 +37,7 @@ struct qemu_config {
     enum accel accel;
     const char *program; /* QEMU's path */
     const char *cpu;     /* value of -cpu */
-    bool stable_tsc;     /* the host's */
+    bool stable_clock;   /* the host has the architecture's `stable_clock` */
     unsigned num_cpus;
     bool one_thread;                      /* emulates them in turn (qemu/version.h); not with KVM */
     uint64_t memory;                      /* bytes */

@@ -77,20 +77,19 @@ static bool array_has(const json_t *array, const char *text) {
     return false;
 }
 
-/* Patterns name versioned machines ("pc-q35-*"); ours is their alias. */
-static bool machine_matches(const json_t *patterns, const char *machine) {
-    _cleanup_free_ char *versioned = xasprintf("pc-%s-9.9", machine);
+/* Patterns name versioned machines; ours is their alias. */
+static bool machine_matches(const json_t *patterns, const struct arch *arch) {
 
     for (size_t i = 0; i < json_array_size(patterns); i++) {
         const char *pattern = json_string_value(json_array_get(patterns, i));
 
-        if (pattern && (fnmatch(pattern, machine, 0) == 0 || fnmatch(pattern, versioned, 0) == 0))
+        if (pattern && (fnmatch(pattern, arch->machine, 0) == 0 || fnmatch(pattern, arch->machine_versioned, 0) == 0))
             return true;
     }
     return false;
 }
 
-static bool is_for(const json_t *descriptor, const char *arch, const char *machine) {
+static bool is_for(const json_t *descriptor, const struct arch *arch) {
     const json_t *targets = json_object_get(descriptor, "targets");
 
     if (!array_has(json_object_get(descriptor, "interface-types"), "uefi"))
@@ -98,8 +97,8 @@ static bool is_for(const json_t *descriptor, const char *arch, const char *machi
     for (size_t i = 0; i < json_array_size(targets); i++) {
         const json_t *target = json_array_get(targets, i);
 
-        if (str_equal(json_string_value(json_object_get(target, "architecture")), arch) &&
-            machine_matches(json_object_get(target, "machines"), machine))
+        if (str_equal(json_string_value(json_object_get(target, "architecture")), arch->name) &&
+            machine_matches(json_object_get(target, "machines"), arch))
             return true;
     }
     return false;
@@ -156,8 +155,7 @@ static bool take_mapping(const char *root, const json_t *mapping, struct firmwar
 }
 
 /* Reads a descriptor and appends what it names to the list of its rank. */
-static void take_descriptor(const char *root, const char *path, const char *arch, const char *machine,
-                            struct firmware_list *lists) {
+static void take_descriptor(const char *root, const char *path, const struct arch *arch, struct firmware_list *lists) {
     _cleanup_buffer_ struct buffer text = {0};
     struct firmware firmware;
     json_t *descriptor;
@@ -167,7 +165,7 @@ static void take_descriptor(const char *root, const char *path, const char *arch
     descriptor = json_loadb(text.data, text.size, 0, NULL);
     if (!descriptor)
         log_debug("%s is no firmware descriptor", path);
-    if (is_for(descriptor, arch, machine) && take_mapping(root, json_object_get(descriptor, "mapping"), &firmware)) {
+    if (is_for(descriptor, arch) && take_mapping(root, json_object_get(descriptor, "mapping"), &firmware)) {
         const json_t *features = json_object_get(descriptor, "features");
         struct firmware_list *list = &lists[rank_of(features, firmware.kind)];
 
@@ -178,13 +176,13 @@ static void take_descriptor(const char *root, const char *path, const char *arch
     json_decref(descriptor);
 }
 
-void firmware_read_descriptors(const char *root, const char *arch, const char *machine, struct firmware_list *list) {
+void firmware_read_descriptors(const char *root, const struct arch *arch, struct firmware_list *list) {
     struct descriptors descriptors = {0};
     struct firmware_list lists[RANK_COUNT] = {0};
 
     list_files(root, &descriptors);
     for (size_t i = 0; i < descriptors.count; i++) {
-        take_descriptor(root, descriptors.items[i].path, arch, machine, lists);
+        take_descriptor(root, descriptors.items[i].path, arch, lists);
         free(descriptors.items[i].name);
         free(descriptors.items[i].path);
     }

@@ -18,37 +18,6 @@
 static const unsigned char variables_guid[] = {0x8d, 0x2b, 0xf1, 0xff, 0x96, 0x76, 0x8b, 0x4c,
                                                0xa9, 0x85, 0x27, 0x47, 0x07, 0x5b, 0x4f, 0x50};
 
-/* Where distributions put firmware that needs neither SMM nor signatures; without `vars`, code and variables in one. */
-static const struct place {
-    const char *arch;
-    const char *code;
-    const char *vars;
-} places[] = {
-    /* Debian, Ubuntu */
-    {"x86_64", "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
-    {"x86_64", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
-    /* Fedora, RHEL */
-    {"x86_64", "/usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2", "/usr/share/edk2/ovmf/OVMF_VARS_4M.qcow2"},
-    {"x86_64", "/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
-    {"x86_64", "/usr/share/edk2/ovmf/OVMF_CODE.cc.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
-    /* Arch */
-    {"x86_64", "/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
-    {"x86_64", "/usr/share/edk2/x64/OVMF_CODE.fd", "/usr/share/edk2/x64/OVMF_VARS.fd"},
-    {"x86_64", "/usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "/usr/share/edk2-ovmf/x64/OVMF_VARS.fd"},
-    /* openSUSE */
-    {"x86_64", "/usr/share/qemu/ovmf-x86_64-4m-code.bin", "/usr/share/qemu/ovmf-x86_64-4m-vars.bin"},
-    {"x86_64", "/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"},
-    /* NixOS, and QEMU's own copy */
-    {"x86_64", "/run/libvirt/nix-ovmf/OVMF_CODE.fd", "/run/libvirt/nix-ovmf/OVMF_VARS.fd"},
-    {"x86_64", "/run/libvirt/nix-ovmf/edk2-x86_64-code.fd", "/run/libvirt/nix-ovmf/edk2-i386-vars.fd"},
-    {"x86_64", "/run/current-system/sw/share/qemu/edk2-x86_64-code.fd",
-     "/run/current-system/sw/share/qemu/edk2-i386-vars.fd"},
-    {"x86_64", "/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"},
-    {"x86_64", "/usr/local/share/qemu/edk2-x86_64-code.fd", "/usr/local/share/qemu/edk2-i386-vars.fd"},
-    {"x86_64", "/usr/share/ovmf/OVMF.fd", NULL},
-    {"x86_64", "/usr/share/edk2/x64/OVMF.4m.fd", NULL},
-};
-
 void firmware_deinit(struct firmware *firmware) {
     free(firmware->code);
     free(firmware->vars);
@@ -68,7 +37,7 @@ static const char *format_by_name(const char *path) {
     return str_has_suffix(path, ".qcow2") ? "qcow2" : "raw";
 }
 
-static void add_place(const char *root, const struct place *place, struct firmware_list *list) {
+static void add_place(const char *root, const struct arch_firmware *place, struct firmware_list *list) {
     list->items = xreallocarray(list->items, list->count + 1, sizeof(*list->items));
     list->items[list->count++] = (struct firmware){
         .kind = place->vars ? FIRMWARE_SPLIT : FIRMWARE_COMBINED,
@@ -80,12 +49,10 @@ static void add_place(const char *root, const struct place *place, struct firmwa
 }
 
 /* All candidates, the preferred one first. */
-static void list_all(const char *root, const char *arch, const char *machine, struct firmware_list *list) {
-    firmware_read_descriptors(root, arch, machine, list);
-    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-        if (str_equal(places[i].arch, arch))
-            add_place(root, &places[i], list);
-    }
+static void list_all(const char *root, const struct arch *arch, struct firmware_list *list) {
+    firmware_read_descriptors(root, arch, list);
+    for (const struct arch_firmware *place = arch->firmware; place->code; place++)
+        add_place(root, place, list);
 }
 
 static bool is_readable(const char *path) {
@@ -96,11 +63,10 @@ static bool is_there(const struct firmware *firmware) {
     return is_readable(firmware->code) && (!firmware->vars || is_readable(firmware->vars));
 }
 
-int firmware_find(const char *root, const char *arch, const char *machine, struct firmware *ret_firmware,
-                  struct error **ret_error) {
+int firmware_find(const char *root, const struct arch *arch, struct firmware *ret_firmware, struct error **ret_error) {
     _cleanup_(list_deinit) struct firmware_list list = {0};
 
-    list_all(root, arch, machine, &list);
+    list_all(root, arch, &list);
     for (size_t i = 0; i < list.count; i++) {
         if (!is_there(&list.items[i]))
             continue;
@@ -142,7 +108,7 @@ static char *sibling_vars(const char *code) {
     return NULL;
 }
 
-/* A ROM for the end of x86's first 4 GiB: its last 16 bytes are where the processor starts. */
+/* A ROM that ends where the processor starts: in its last 16 bytes. */
 static bool is_rom(int fd, const struct stat *status) {
     unsigned char last[16];
 
@@ -194,7 +160,7 @@ static int look_into(int fd, const struct stat *status, const char *path, const 
     return 0;
 }
 
-int firmware_from_file(const char *root, const char *path, const char *arch, const char *machine, const char *where,
+int firmware_from_file(const char *root, const char *path, const struct arch *arch, const char *where,
                        struct firmware *ret_firmware, struct error **ret_error) {
     _cleanup_(list_deinit) struct firmware_list list = {0};
     _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -207,7 +173,7 @@ int firmware_from_file(const char *root, const char *path, const char *arch, con
                          S_ISDIR(status.st_mode)   ? "a directory"
                          : S_ISREG(status.st_mode) ? "empty"
                                                    : "no file");
-    list_all(root, arch, machine, &list);
+    list_all(root, arch, &list);
     for (size_t i = 0; i < list.count; i++) {
         if (!is_there(&list.items[i]) || !is_same(list.items[i].code, path))
             continue;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "arch/arch.h"
 #include "base/error.h"
 
 enum firmware_kind {
@@ -26,17 +27,17 @@ struct firmware {
 };
 
 /*
- * The firmware for a machine ("q35") of an architecture: one that boots what is not signed, if there is one. `root`
+ * The firmware for an architecture's machine: one that boots what is not signed, if there is one. `root`
  * goes in front of every path that is looked at: "" but in tests. -ENOENT: there is none.
  */
-int firmware_find(const char *root, const char *arch, const char *machine, struct firmware *ret_firmware,
-                  struct error **ret_error) _must_check_;
+int firmware_find(const char *root, const struct arch *arch, struct firmware *ret_firmware, struct error **ret_error)
+    _must_check_;
 
 /*
  * What the file `path` is: one that a descriptor or a distribution's place names has a partner there, else its content
  * tells. `where` is where the user named it: the prefix of messages. -EINVAL for what is no firmware.
  */
-int firmware_from_file(const char *root, const char *path, const char *arch, const char *machine, const char *where,
+int firmware_from_file(const char *root, const char *path, const struct arch *arch, const char *where,
                        struct firmware *ret_firmware, struct error **ret_error) _must_check_;
 
 void firmware_deinit(struct firmware *firmware);
@@ -48,6 +49,6 @@ struct firmware_list {
     size_t count;
 };
 /* Appends what the descriptors name for the machine (firmware-descriptors.c). */
-void firmware_read_descriptors(const char *root, const char *arch, const char *machine, struct firmware_list *list);
+void firmware_read_descriptors(const char *root, const struct arch *arch, struct firmware_list *list);
 
 #endif

@@ -42,9 +42,9 @@ static char *find_on_path(const char *name) {
     return NULL;
 }
 
-int qemu_find_program(const char *command, const char *fallback, const char *where, char **ret_path,
+int qemu_find_program(const char *command, const struct arch *arch, const char *where, char **ret_path,
                       struct error **ret_error) {
-    const char *name = command ? command : fallback;
+    const char *name = command ? command : arch->qemu;
 
     if (strchr(name, '/')) {
         if (access(name, X_OK) < 0)
@@ -59,10 +59,8 @@ int qemu_find_program(const char *command, const char *fallback, const char *whe
     if (!path && command)
         return error_new(ret_error, ENOENT, "%s: there is no '%s' on PATH", where, name);
     if (!path)
-        return error_new(ret_error, ENOENT,
-                         "%s: there is no '%s' on PATH; install QEMU (Debian and Ubuntu: qemu-system-x86, Fedora: "
-                         "qemu-system-x86-core) or set qemu_command",
-                         where, name);
+        return error_new(ret_error, ENOENT, "%s: there is no '%s' on PATH; install QEMU (%s) or set qemu_command",
+                         where, name, arch->qemu_packages);
     *ret_path = path;
     return 0;
 }

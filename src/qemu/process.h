@@ -3,6 +3,7 @@
 #ifndef VMTEST_QEMU_PROCESS_H
 #define VMTEST_QEMU_PROCESS_H
 
+#include "arch/arch.h"
 #include "base/child.h"
 #include "base/error.h"
 #include "base/str.h"
@@ -15,10 +16,10 @@ struct qemu_process {
 #define QEMU_PROCESS_NONE ((struct qemu_process){.child = CHILD_NONE, .output_fd = -1})
 
 /*
- * Finds QEMU's program: `command` (a path, or a name on PATH), else `fallback` on PATH. Caller frees *ret_path.
+ * Finds QEMU's program: `command` (a path, or a name on PATH), else that of `arch` on PATH. Caller frees *ret_path.
  * `where` names the option or key for the error.
  */
-int qemu_find_program(const char *command, const char *fallback, const char *where, char **ret_path,
+int qemu_find_program(const char *command, const struct arch *arch, const char *where, char **ret_path,
                       struct error **ret_error) _must_check_;
 
 struct qemu_process_request {

@@ -40,7 +40,7 @@ static struct qemu_config emulated(void) {
         .cpu = "max",
         .num_cpus = 2,
         .memory = UINT64_C(4) << 30,
-        .stable_tsc = true,
+        .stable_clock = true,
         .sandbox = true,
         .kernel = "/proc/self/fd/8",
         .initrd = "/proc/self/fd/9",
@@ -311,7 +311,7 @@ static void the_users_kernel_arguments_come_last(void **state) {
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         config.accel = cases[i].accel;
-        config.stable_tsc = !cases[i].doubtful_tsc;
+        config.stable_clock = !cases[i].doubtful_tsc;
         config.kernel_args = cases[i].user;
         _cleanup_free_ char *line = qemu_kernel_command_line(&config);
 
@@ -344,7 +344,7 @@ static void architectures_are_found_by_name(void **state) {
     assert_null(arch_find("pdp11"));
     assert_null(arch_find(""));
     assert_null(arch_find(NULL));
-    assert_ptr_equal(arch_native(), arch_find(arch_native()->name));
+    assert_ptr_equal(arch_host(), arch_find(arch_host()->name));
 }
 
 int main(void) {

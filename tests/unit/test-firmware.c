@@ -65,7 +65,7 @@ static void put_pair(const char *code, const char *vars) {
 /* The code that is to be found, without the root; "" for none. */
 static void expect(const char *code) {
     _cleanup_firmware_ struct firmware firmware = {0};
-    int r = firmware_find(top, "x86_64", "q35", &firmware, NULL);
+    int r = firmware_find(top, arch_find("x86_64"), &firmware, NULL);
 
     assert_string_equal(r < 0 ? "" : firmware.code + strlen(top), code);
 }
@@ -75,7 +75,7 @@ static void nothing_at_all_names_the_packages(void **state) {
     struct firmware firmware;
 
     (void)state;
-    assert_int_equal(firmware_find(top, "x86_64", "q35", &firmware, &error), -ENOENT);
+    assert_int_equal(firmware_find(top, arch_find("x86_64"), &firmware, &error), -ENOENT);
     assert_non_null(strstr(error_message(error), "install ovmf"));
     assert_non_null(strstr(error_message(error), "vm.bios"));
 }
@@ -86,7 +86,7 @@ static void a_descriptor_tells_everything(void **state) {
     (void)state;
     put_pair("/fw/code", "/fw/vars");
     put_descriptor(SYSTEM "50.json", FLASH("/fw/code", "/fw/vars"), Q35, "\"requires-smm\"");
-    assert_int_equal(firmware_find(top, "x86_64", "q35", &firmware, NULL), 0);
+    assert_int_equal(firmware_find(top, arch_find("x86_64"), &firmware, NULL), 0);
     assert_int_equal(firmware.kind, FIRMWARE_SPLIT);
     assert_string_equal(firmware.code + strlen(top), "/fw/code");
     assert_string_equal(firmware.vars + strlen(top), "/fw/vars");
@@ -215,7 +215,7 @@ static void other_mappings_have_their_kinds(void **state) {
         struct firmware firmware;
 
         put_descriptor(SYSTEM "50.json", cases[i].mapping, Q35, "");
-        assert_int_equal(firmware_find(top, "x86_64", "q35", &firmware, NULL), 0);
+        assert_int_equal(firmware_find(top, arch_find("x86_64"), &firmware, NULL), 0);
         assert_int_equal(firmware.kind, cases[i].kind);
         assert_null(firmware.vars);
         assert_string_equal(firmware.code_format, i == 3 ? "qcow2" : "raw");
@@ -267,8 +267,12 @@ static void every_distributions_place_is_known(void **state) {
             expect(""); /* one without its partner is of no use */
             put_text(cases[i].vars, "vars");
         }
-        assert_int_equal(firmware_find(top, "x86_64", "q35", &firmware, NULL), 0);
-        assert_int_equal(firmware_find(top, "aarch64", "virt", &firmware, NULL), -ENOENT);
+        assert_int_equal(firmware_find(top, arch_find("x86_64"), &firmware, NULL), 0);
+        const struct arch foreign = {.name = "aarch64",
+                                     .machine = "virt",
+                                     .machine_versioned = "virt-9.9",
+                                     .firmware = (const struct arch_firmware[]){{NULL, NULL}}};
+        assert_int_equal(firmware_find(top, &foreign, &firmware, NULL), -ENOENT);
         assert_string_equal(firmware.code + strlen(top), cases[i].code);
         assert_string_equal(firmware.code_format, format);
         assert_int_equal(firmware.kind, cases[i].vars ? FIRMWARE_SPLIT : FIRMWARE_COMBINED);
@@ -303,7 +307,7 @@ static void check_file(const char *name, int kind, const char *words) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_free_ char *path = xasprintf("%s%s", top, name);
     struct firmware firmware;
-    int r = firmware_from_file(top, path, "x86_64", "q35", "f.toml:1:2", &firmware, &error);
+    int r = firmware_from_file(top, path, arch_find("x86_64"), "f.toml:1:2", &firmware, &error);
 
     if (kind < 0) {
         assert_true(r < 0);
@@ -373,7 +377,7 @@ static void a_named_file_of_a_descriptor_gets_its_partner(void **state) {
     _cleanup_free_ char *link = xasprintf("%s/fw/link", top);
     _cleanup_firmware_ struct firmware firmware = {0};
     assert_int_equal(symlink("signed", link), 0);
-    assert_int_equal(firmware_from_file(top, link, "x86_64", "q35", "f", &firmware, NULL), 0);
+    assert_int_equal(firmware_from_file(top, link, arch_find("x86_64"), "f", &firmware, NULL), 0);
     assert_string_equal(firmware.vars + strlen(top), "/fw/vars-of-it");
     put_pair("/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd");
     check_file("/usr/share/qemu/edk2-x86_64-code.fd", FIRMWARE_SPLIT, "/usr/share/qemu/edk2-i386-vars.fd");

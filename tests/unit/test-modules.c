@@ -19,7 +19,6 @@ static int setup(void **state) {
     fixture->cache = xasprintf("%s/cache", made);
     fixture->kernel = (struct kernel){.path = xasprintf("%s/boot/vmlinuz", made),
                                       .format = KERNEL_VMLINUX,
-                                      .arch = "x86_64",
                                       .release = xstrdup(RELEASE),
                                       .map = "",
                                       .size = 0};

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "arch/arch.h"
 #include "config/config.h"
 
 static struct target *one_liner(void) {
@@ -33,7 +34,7 @@ static void a_new_target_has_the_defaults(void **state) {
     assert_string_equal(target->kvm_cpu_args, "host");
     assert_string_equal(target->rootfs, "/");
     assert_int_equal(target->rootfs_mode, ROOTFS_OVERLAY);
-    assert_string_equal(target->arch, target_build_arch);
+    assert_string_equal(target->arch, arch_host_name());
     assert_int_equal(target->num_cpus, 2);
     assert_true(target->memory == UINT64_C(4) << 30);
     assert_string_equal(target->memory_text, "4G");
@@ -106,9 +107,10 @@ static void options_are_named_as_options(void **state) {
 
 static void another_architecture_is_not_built_in(void **state) {
     _cleanup_target_ struct target *target = one_liner();
-    const char *other = str_equal(target_build_arch, "s390x") ? "x86_64" : "s390x";
+    const char *other = str_equal(arch_host_name(), "s390x") ? "x86_64" : "s390x";
     _cleanup_free_ char *message =
-        xasprintf("--arch: the architecture %s is not built in; this vmtest runs %s only", other, target_build_arch);
+        xasprintf("--arch: the architecture %s is not supported on this %s host; supported: %s", other,
+                  arch_host_name(), arch_names());
 
     free(target->arch);
     target->arch = xstrdup(other);

@@ -94,7 +94,7 @@ BAD_FILES = {
     "rootfs_mode against kernel_args": (target('rootfs_mode = "rw"', 'kernel_args = "ro"'), [],
                                         [f"{FILE}:5:15: ", "rootfs_mode", "kernel_args"]),
     "an unknown architecture": (target('arch = "vax"'), [], [f"{FILE}:5:8: ", "vax", "x86_64"]),
-    "an architecture that is not built in": (target('arch = "aarch64"'), [], [f"{FILE}:5:8: ", "aarch64", "built in"]),
+    "an architecture that is not supported": (target('arch = "aarch64"'), [], [f"{FILE}:5:8: ", "aarch64", "not supported"]),
     "a filter that is no expression": (target(), ["-f", "(x"], ["--filter", "(x", "regular expression"]),
     "a filter that matches nothing": (target(), ["-f", "^x"], ["--filter", "'^x'", FILE, "t"]),
     "memory that is no amount": (target("[target.vm]", 'memory = "lots"'), [], [f"{FILE}:6:10: ", "lots"]),
@@ -166,7 +166,7 @@ def test_a_wrong_command_line_is_refused_with_the_option_and_status_2(refuse, tm
 
 def test_values_of_a_one_liner_are_refused_with_the_option(refuse, tmp_path):
     refuse(["-k", "x", "-a", "vax", "true"], ["--arch", "vax", "x86_64"], cwd=tmp_path)
-    refuse(["-k", "x", "-a", "s390x", "true"], ["--arch", "s390x", "built in"], cwd=tmp_path)
+    refuse(["-k", "x", "-a", "s390x", "true"], ["--arch", "s390x", "not supported"], cwd=tmp_path)
     refuse(["-k", "x", "--rootfs-mode", "rw", "--kargs", "ro", "true"], ["--rootfs-mode", "--kargs"], cwd=tmp_path)
 
 
