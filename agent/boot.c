@@ -3,10 +3,12 @@
  * The part of the boot that does not depend on the run. The initramfs holds /modules/load, a list of module files in
  * load order.
  */
+#include "agent/boot.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -16,7 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/log.h"
+#include "agent/port.h"
+#include "agent/power.h"
 
 struct early_mount {
     const char *type;
@@ -56,26 +60,21 @@ static void mount_early(const struct early_mount *entry) {
 }
 
 static void load_module(const char *path) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST))
         log_line("loading %s: %s", path, strerror(errno));
-    if (fd >= 0)
-        (void)close(fd);
 }
 
 static void load_modules(void) {
-    char line[PATH_SIZE];
-    FILE *list = fopen("/modules/load", "re");
+    char line[PATH_MAX];
+    _cleanup_fclose_ FILE *list = fopen("/modules/load", "re");
 
-    if (!list)
-        return;
-    while (fgets(line, sizeof(line), list)) {
+    while (list && fgets(line, sizeof(line), list)) {
         line[strcspn(line, "\n")] = '\0';
         if (line[0])
             load_module(line);
     }
-    (void)fclose(list);
 }
 
 static void link_devices(void) {
@@ -84,7 +83,7 @@ static void link_devices(void) {
         {"/proc/self/fd/2", "/dev/stderr"}, {"/proc/kcore", "/dev/core"},      {"pts/ptmx", "/dev/ptmx"},
     };
 
-    for (size_t i = 0; i < COUNT(links); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
         if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
             log_line("linking %s: %s", links[i][1], strerror(errno));
     }
@@ -92,12 +91,10 @@ static void link_devices(void) {
 
 static void bring_loopback_up(void) {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
         log_line("bringing lo up: %s", strerror(errno));
-    if (fd >= 0)
-        (void)close(fd);
 }
 
 /* BPF on 5.10 charges maps to MEMLOCK, hence no limit there. */
@@ -116,7 +113,7 @@ void boot_early(void) {
         log_line("mounting devtmpfs: %s; the kernel needs CONFIG_DEVTMPFS", strerror(errno));
     port_listen();
     load_modules();
-    for (size_t i = 0; i < COUNT(early_mounts); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(early_mounts); i++)
         mount_early(&early_mounts[i]);
     link_devices();
     bring_loopback_up();
@@ -125,7 +122,7 @@ void boot_early(void) {
 
 int boot_open_port(void) {
     struct failure failure;
-    int port = port_open(-1, &failure);
+    int port = port_open(DEADLINE_NONE, &failure);
 
     if (port < 0) {
         log_line("%s", failure.text);

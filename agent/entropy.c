@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random numbers after a machine was cloned (random(4)). What is given is counted, and the generator draws from it at
- * once. Kernels before 5.18 go on to hand out what each processor has in store of the old numbers, 64 bytes, to users
- * in the kernel such as the randomisation of addresses: that is used up by starting processes, each of which takes
- * eight bytes for its stack's canary.
+ * Random numbers after a machine was cloned (random(4)). The host's entropy is credited, and the generator is reseeded
+ * from it at once. Kernels before 5.18 still hand out the old numbers that each processor has in store, 64 bytes, to
+ * users in the kernel such as the randomisation of addresses. Starting processes uses them up: each takes eight bytes
+ * for its stack's canary.
  */
+#include "agent/entropy.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/log.h"
 
-/* Of a processor's store, in numbers; the one that is being used may have to be filled anew first. */
+/* A processor's store holds eight numbers; one that is partly used is filled anew first. */
 #define STORED_NUMBERS 9
 #define FIRST_MAJOR 5
 #define FIRST_MINOR 18
@@ -64,7 +65,7 @@ int entropy_add(const unsigned char *bytes, size_t size) {
     /* struct rand_pool_info ends in an array of words of no fixed length. */
     uint32_t pool[2 + 64];
     struct rand_pool_info info = {0};
-    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    _cleanup_close_ int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
     int r;
 
     if (size > sizeof(pool) - sizeof(info))
@@ -76,10 +77,8 @@ int entropy_add(const unsigned char *bytes, size_t size) {
     r = fd < 0 || ioctl(fd, RNDADDENTROPY, pool) < 0 ? -errno : 0;
     if (r < 0)
         log_line("adding entropy: %s", strerror(-r));
-    if (fd >= 0) {
+    if (fd >= 0)
         (void)ioctl(fd, RNDRESEEDCRNG);
-        (void)close(fd);
-    }
     if (keeps_stores())
         use_up_stores();
     return r;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's virtio-serial port. It appears some time after its driver was loaded: uevents tell, asked for before it
- * is looked for, so that none is missed.
+ * The agent's virtio-serial port. It appears some time after its driver was loaded. Uevents announce it: the socket
+ * that receives them is opened before the port is looked for, so that none is missed.
  */
+#include "agent/port.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "wire/frame.h"
 
 static int uevents = -1;
 
@@ -33,11 +33,8 @@ static bool is_our_port(const char *name) {
     ssize_t size;
 
     (void)snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    size = read(fd, text, sizeof(text) - 1);
-    (void)close(fd);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
     if (size <= 0)
         return false;
     text[size] = '\0';
@@ -46,13 +43,11 @@ static bool is_our_port(const char *name) {
 }
 
 static int find_port(void) {
-    DIR *directory = opendir("/sys/class/virtio-ports");
+    _cleanup_closedir_ DIR *directory = opendir("/sys/class/virtio-ports");
     struct dirent *entry;
     int fd = -1;
 
-    if (!directory)
-        return -1;
-    while (fd < 0 && (entry = readdir(directory))) {
+    while (directory && fd < 0 && (entry = readdir(directory))) {
         char path[512];
 
         if (!is_our_port(entry->d_name))
@@ -60,7 +55,6 @@ static int find_port(void) {
         (void)snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
         fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     }
-    (void)closedir(directory);
     return fd;
 }
 
@@ -73,41 +67,30 @@ static void drain_uevents(void) {
 
 /*
  * Right after it has appeared, a port may not know yet that the host has its end open, and reads as if that were
- * closed. The wait queue is woken when it learns; edge-triggered, since POLLHUP would be there all the time.
+ * closed. Its wait queue is woken when it learns. Edge-triggered, since POLLHUP stays set until then.
  */
 static int wait_for_host(int fd, struct failure *failure) {
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    _cleanup_close_ int epoll = epoll_create1(EPOLL_CLOEXEC);
 
     if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &interest) < 0)
-        return fail(failure, "waiting for the host: %s", strerror(errno));
+        return failure_set(failure, "waiting for the host: %s", strerror(errno));
     for (;;) {
         struct pollfd port = {.fd = fd, .events = POLLOUT};
         struct epoll_event event;
 
         if (poll(&port, 1, 0) >= 0 && !(port.revents & POLLHUP))
-            break;
+            return 0;
         (void)epoll_wait(epoll, &event, 1, -1);
     }
-    (void)close(epoll);
-    return 0;
 }
 
-static long long now_msec(void) {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int port_open(int patience_msec, struct failure *failure) {
-    long long deadline = now_msec() + patience_msec;
-
+int port_open(deadline_t deadline, struct failure *failure) {
     if (uevents < 0)
         port_listen();
     for (;;) {
         struct pollfd event = {.fd = uevents, .events = POLLIN};
-        int left = -1;
+        int timeout = deadline_poll_timeout(deadline);
         int fd;
 
         drain_uevents();
@@ -117,9 +100,7 @@ int port_open(int patience_msec, struct failure *failure) {
             uevents = -1;
             return wait_for_host(fd, failure) < 0 ? -1 : fd;
         }
-        if (patience_msec >= 0)
-            left = deadline > now_msec() ? (int)(deadline - now_msec()) : 0;
-        if (uevents < 0 || left == 0 || (poll(&event, 1, left) < 0 && errno != EINTR))
-            return fail(failure, "there is no port " WIRE_PORT_NAME);
+        if (uevents < 0 || timeout == 0 || (poll(&event, 1, timeout) < 0 && errno != EINTR))
+            return failure_set(failure, "there is no port " WIRE_PORT_NAME);
     }
 }

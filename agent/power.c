@@ -1,42 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end: PID 1 must not exit, so it powers off; and what it has to say goes to the kernel's log. */
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
+/* The end of the agent. PID 1 must not exit, so it powers the machine off. */
+#include "agent/power.h"
+
 #include <sys/reboot.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/log.h"
 
-enum role role;
+static void (*before_exit)(void);
 
-int fail(struct failure *failure, const char *format, ...) {
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(failure->text, sizeof(failure->text), format, args);
-    va_end(args);
-    return -1;
-}
-
-void log_line(const char *format, ...) {
-    static int kmsg = -1;
-    char line[512] = "<5>vmtest-agent: ";
-    size_t used = strlen(line);
-    va_list args;
-
-    if (kmsg < 0)
-        kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-    va_start(args, format);
-    (void)vsnprintf(line + used, sizeof(line) - used, format, args);
-    va_end(args);
-    if (role != ROLE_SOCKET && kmsg >= 0)
-        (void)!write(kmsg, line, strlen(line));
+void power_before_exit(void (*callback)(void)) {
+    before_exit = callback;
 }
 
 void power_off(void) {
     if (role != ROLE_INIT) {
-        serve_kill_command();
+        if (before_exit)
+            before_exit();
         _exit(0);
     }
     sync();

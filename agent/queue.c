@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What waits to be written to the port. One static buffer: bytes are taken at its front and put at its end; it is
- * moved to the start when the end comes near. The port is non-blocking, and nothing here waits.
+ * The frames that wait to be written to the port, in one static buffer: bytes are taken at its front and put at its
+ * end, and moved to the start when the end comes near. The port is non-blocking, and nothing here waits.
  */
+#include "agent/queue.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/log.h"
+#include "wire/frame.h"
 
 /* Room for some data frames; a reply always finds RESERVE bytes that data frames leave alone. */
 #define QUEUE_SIZE (1u << 20)

@@ -64,7 +64,7 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
         "The QEMU to run, a path or a name that is looked up in PATH (default: qemu-system-ARCH)."},
     [OPTION_MODULES] = {"modules", '\0', "DIR", OPTION_TYPE_PATH, GROUP_ONE_LINER, FIELD(modules), NULL, KEY_MODULES,
         "The directory that holds the kernel's modules (default: looked for beside the kernel, then in /lib/modules)."},
-    [OPTION_SHARE] = {"share", '\0', "HOW", OPTION_TYPE_CHOICE, GROUP_ONE_LINER, FIELD(share), "9p|none", KEY_SHARE,
+    [OPTION_SHARE] = {"share", '\0', "HOW", OPTION_TYPE_CHOICE, GROUP_ONE_LINER, FIELD(share), SHARE_VALUES, KEY_SHARE,
         "How the guest sees the current directory: over 9p, or not at all (default: 9p). none goes with an image only."},
     [OPTION_ACCEL] = {"accel", '\0', "ACCEL", OPTION_TYPE_CHOICE, GROUP_ONE_LINER, FIELD(accel), "auto|kvm|tcg",
         KEY_ACCEL,

@@ -138,7 +138,7 @@ const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
             .name = "share",
             .type = CONFIG_ENUM,
             .offset = offsetof(struct target, share_choice),
-            .values = "9p|none",
+            .values = SHARE_VALUES,
             .def = "9p",
             .help = "How the guest sees directories of the host, /mnt/vmtest and vm.mounts: over 9p, or not at all. "
                     "none goes with image only.",

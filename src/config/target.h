@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "share/transport.h"
 
 enum rootfs_mode { ROOTFS_OVERLAY, ROOTFS_RO, ROOTFS_RW };
-enum share_choice { SHARE_9P, SHARE_NONE };
 enum template_choice { TEMPLATE_AUTO, TEMPLATE_ON, TEMPLATE_OFF };
 enum accel_choice { ACCEL_CHOICE_AUTO, ACCEL_CHOICE_KVM, ACCEL_CHOICE_TCG };
 

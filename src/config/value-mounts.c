@@ -3,9 +3,8 @@
 #include "base/file.h"
 #include "config/internal.h"
 
-/* Where the guest has file systems of its own, and where the shared directory is. */
+/* Where the guest has file systems of its own. */
 static const char *const pseudo_directories[] = {"/proc", "/sys", "/dev"};
-static const char share_directory[] = "/mnt/vmtest";
 
 /*
  * A guest path without empty and `.` parts and without a slash at the end; "/" becomes "". Caller frees; NULL when
@@ -49,7 +48,7 @@ static int guest_path(struct parser *parser, const struct toml_entry *entry, cha
         return parser_fail(parser, entry->position, "the guest path '%s' has '..' in it; write it without", shown);
     if (str_empty(path))
         return parser_fail(parser, entry->position, "'vm.mounts' cannot replace the guest's root; use 'rootfs'");
-    if (str_equal(path, share_directory))
+    if (str_equal(path, SHARE_PATH))
         return parser_fail(parser, entry->position, "'%s' is where the directory of %s is shared; mount it elsewhere",
                            shown, parser->path);
     for (size_t i = 0; i < ARRAY_SIZE(pseudo_directories); i++) {

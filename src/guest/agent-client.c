@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guest/agent-client.h"
 
+#include <stddef.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -28,11 +29,6 @@ static int take_hello(struct agent_client *client, struct wire_reader *reader, s
     uint32_t version = wire_get_u32(reader);
 
     wire_get_string(reader, release, sizeof(release));
-    for (uint32_t n = wire_get_u32(reader); n > 0 && !reader->failed; n--) {
-        char file_system[64];
-
-        wire_get_string(reader, file_system, sizeof(file_system));
-    }
     if (!wire_reader_done(reader))
         return protocol_error(ret_error, "a malformed hello");
     if (version != WIRE_PROTOCOL_VERSION)
@@ -79,73 +75,53 @@ static int take_credit(struct agent_client *client, struct wire_reader *reader, 
     return 0;
 }
 
-/* The states in which a frame of this type may come; 0 for one that the guest must not send. */
-static unsigned allowed_states(uint32_t type) {
-    const unsigned alive =
-        1u << AGENT_HELLO | 1u << AGENT_READY | 1u << AGENT_EXITED | 1u << AGENT_SYNCED | 1u << AGENT_FAILED;
+#define IN(state) (1u << (state))
+#define IN_ANY (IN(AGENT_HELLO) | IN(AGENT_READY) | IN(AGENT_EXITED) | IN(AGENT_SYNCED) | IN(AGENT_FAILED))
+#define AFTER(flag) offsetof(struct agent_client, flag)
 
-    switch (type) {
-    case WIRE_HELLO:
-        return 1u << AGENT_SILENT;
-    case WIRE_READY:
-    case WIRE_SETTLED:
-        return 1u << AGENT_HELLO;
-    case WIRE_FAILED:
-        return 1u << AGENT_HELLO | 1u << AGENT_READY;
-    case WIRE_STDOUT:
-    case WIRE_STDERR:
-    case WIRE_EXITED:
-    case WIRE_CREDIT:
-        return 1u << AGENT_READY;
-    case WIRE_SYNCED:
-        return 1u << AGENT_EXITED;
-    case WIRE_FETCHED:
-        return 1u << AGENT_EXITED | 1u << AGENT_SYNCED;
-    case WIRE_PONG:
-    case WIRE_SHOWN:
-        return alive;
-    case WIRE_LOG:
-        return alive | 1u << AGENT_SILENT;
-    default:
-        return 0;
-    }
+/* The frames that the guest may send: in these states, and only after the host's request that sets this flag (0: none).
+ */
+static const struct {
+    unsigned states;
+    size_t flag;
+} expected[WIRE_TYPE_END] = {
+    [WIRE_HELLO] = {IN(AGENT_SILENT), 0},
+    [WIRE_READY] = {IN(AGENT_HELLO), 0},
+    [WIRE_SETTLED] = {IN(AGENT_HELLO), 0},
+    [WIRE_FAILED] = {IN(AGENT_HELLO) | IN(AGENT_READY), 0},
+    [WIRE_STDOUT] = {IN(AGENT_READY), AFTER(executing)},
+    [WIRE_STDERR] = {IN(AGENT_READY), AFTER(executing)},
+    [WIRE_EXITED] = {IN(AGENT_READY), AFTER(executing)},
+    [WIRE_CREDIT] = {IN(AGENT_READY), AFTER(executing)},
+    [WIRE_SYNCED] = {IN(AGENT_EXITED), AFTER(syncing)},
+    [WIRE_FETCHED] = {IN(AGENT_EXITED) | IN(AGENT_SYNCED), AFTER(fetching)},
+    [WIRE_PONG] = {IN_ANY, 0},
+    [WIRE_SHOWN] = {IN_ANY, 0},
+};
+
+static bool is_expected(const struct agent_client *client, uint32_t type) {
+    size_t flag = expected[type].flag;
+
+    return expected[type].states & IN(client->state) && (flag == 0 || *(const bool *)((const char *)client + flag));
 }
 
-/* The limit is of the files' bytes: with their names and the records' heads it is no more than twice that. */
+/* The limit counts the files' bytes; with their names and the records' heads they are no more than twice that. */
 static int take_fetched(struct agent_client *client, const struct wire_frame *frame, struct error **ret_error) {
     if (frame->size > 2 * client->files_limit - client->files.size)
         return protocol_error(ret_error, "more of a file than it was asked for");
     buffer_append(&client->files, frame->payload, frame->size);
-    client->fetched = frame->size == 0;
+    client->fetching = frame->size > 0;
     return 0;
-}
-
-/* Whether the host has sent what a frame of this type comes upon. */
-static bool is_asked_for(const struct agent_client *client, uint32_t type) {
-    switch (type) {
-    case WIRE_STDOUT:
-    case WIRE_STDERR:
-    case WIRE_EXITED:
-    case WIRE_CREDIT:
-        return client->executing;
-    case WIRE_SYNCED:
-        return client->syncing;
-    case WIRE_FETCHED:
-        return client->files_limit > 0 && !client->fetched;
-    default:
-        return true;
-    }
 }
 
 static int take_frame(struct agent_client *client, const struct wire_frame *frame, struct error **ret_error) {
     struct wire_reader reader;
 
-    if (!is_asked_for(client, frame->type) || !(allowed_states(frame->type) & 1u << client->state))
+    if (!is_expected(client, frame->type))
         return error_new(ret_error, EPROTO, "the agent in the guest sent a frame of type '%s' out of turn",
                          wire_type_name(frame->type));
     client->heard = true;
-    if (frame->type != WIRE_LOG)
-        log_debug("agent: %s, %zu bytes", wire_type_name(frame->type), (size_t)frame->size);
+    log_debug("agent: %s, %zu bytes", wire_type_name(frame->type), (size_t)frame->size);
     wire_reader_init(&reader, frame);
     switch (frame->type) {
     case WIRE_HELLO:
@@ -175,12 +151,8 @@ static int take_frame(struct agent_client *client, const struct wire_frame *fram
         return take_fetched(client, frame, ret_error);
     case WIRE_CREDIT:
         return take_credit(client, &reader, ret_error);
-    case WIRE_PONG:
+    default: /* WIRE_PONG */
         client->pongs++;
-        return 0;
-    default:
-        log_debug("agent: %.*s", frame->size > 4 ? (int)frame->size - 4 : 0,
-                  frame->size > 4 ? (const char *)frame->payload + 4 : "");
         return 0;
     }
 }
@@ -215,20 +187,41 @@ void agent_client_resume(struct agent_client *client, const char *release) {
 }
 
 /* Starts a frame of at most `size` bytes of payload at the end of client->out. */
-static void begin(struct agent_client *client, struct wire_writer *writer, enum wire_type type, size_t size) {
+static void frame_begin(struct agent_client *client, struct wire_writer *writer, enum wire_type type, size_t size) {
     size_t capacity = size + WIRE_HEADER_SIZE;
 
     log_debug("agent: sending %s", wire_type_name(type));
     wire_begin(writer, buffer_reserve(&client->out, capacity), capacity, type);
 }
 
-static int end(struct agent_client *client, struct wire_writer *writer, const char *what, struct error **ret_error) {
+static int frame_end(struct agent_client *client, struct wire_writer *writer, const char *what,
+                     struct error **ret_error) {
     size_t size = wire_end(writer);
 
     if (size == 0)
         return error_new(ret_error, E2BIG, "%s would take more than %u bytes", what, WIRE_PAYLOAD_MAX);
     client->out.size += size;
     return 0;
+}
+
+static void put_strings(struct wire_writer *writer, char *const *strings, size_t count) {
+    wire_put_u32(writer, (uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        wire_put_string(writer, strings[i]);
+}
+
+/* NULL is an empty list. */
+static void put_list(struct wire_writer *writer, const struct strv *list) {
+    put_strings(writer, list ? list->items : NULL, list ? list->count : 0);
+}
+
+static void put_mount(struct wire_writer *writer, const struct agent_mount *mount) {
+    const char *const strings[] = {mount->type, mount->options, mount->source, mount->second, mount->path};
+
+    wire_put_u32(writer, mount->kind);
+    wire_put_u32(writer, mount->writable ? WIRE_MOUNT_WRITABLE : 0);
+    for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
+        wire_put_string(writer, strings[i] ? strings[i] : "");
 }
 
 int agent_client_setup(struct agent_client *client, const struct agent_setup *setup, struct error **ret_error) {
@@ -240,49 +233,37 @@ int agent_client_setup(struct agent_client *client, const struct agent_setup *se
         return error_errno(ret_error, errno, "getrandom");
     (void)clock_gettime(CLOCK_REALTIME, &now);
 
-    begin(client, &writer, WIRE_SETUP, WIRE_PAYLOAD_MAX);
+    frame_begin(client, &writer, WIRE_SETUP, WIRE_PAYLOAD_MAX);
     wire_put_u64(&writer, setup->keep_clock ? 0 : (uint64_t)now.tv_sec);
     wire_put_u32(&writer, (uint32_t)now.tv_nsec);
     wire_put_bytes(&writer, entropy, sizeof(entropy));
     wire_put_string(&writer, setup->hostname);
     wire_put_u32(&writer, setup->root);
     wire_put_u32(&writer, (uint32_t)setup->n_mounts);
-    for (size_t i = 0; i < setup->n_mounts; i++) {
-        const struct agent_mount *mount = &setup->mounts[i];
-
-        wire_put_u32(&writer, mount->kind);
-        wire_put_u32(&writer, mount->writable ? WIRE_MOUNT_WRITABLE : 0);
-        wire_put_string(&writer, mount->source ? mount->source : "");
-        wire_put_string(&writer, mount->second ? mount->second : "");
-        wire_put_string(&writer, mount->path);
-    }
-    wire_put_u32(&writer, setup->shell_environment ? (uint32_t)setup->shell_environment->count : 0);
-    for (size_t i = 0; setup->shell_environment && i < setup->shell_environment->count; i++)
-        wire_put_string(&writer, setup->shell_environment->items[i]);
-    return end(client, &writer, "the list of mounts", ret_error);
+    for (size_t i = 0; i < setup->n_mounts; i++)
+        put_mount(&writer, &setup->mounts[i]);
+    put_list(&writer, setup->drivers);
+    put_list(&writer, setup->shell_environment);
+    return frame_end(client, &writer, "the list of mounts", ret_error);
 }
 
 int agent_client_exec(struct agent_client *client, const struct agent_exec *exec, struct error **ret_error) {
     struct wire_writer writer;
-    uint32_t n_environment = 0;
+    size_t n_environment = 0;
 
     while (exec->environment[n_environment])
         n_environment++;
 
-    begin(client, &writer, WIRE_EXEC, WIRE_PAYLOAD_MAX);
+    frame_begin(client, &writer, WIRE_EXEC, WIRE_PAYLOAD_MAX);
     wire_put_u32(&writer, exec->flags);
     wire_put_u64(&writer, exec->credit);
     wire_put_u32(&writer, exec->rows);
     wire_put_u32(&writer, exec->columns);
     wire_put_string(&writer, exec->directory);
-    wire_put_u32(&writer, (uint32_t)exec->argv->count);
-    for (size_t i = 0; i < exec->argv->count; i++)
-        wire_put_string(&writer, exec->argv->items[i]);
-    wire_put_u32(&writer, n_environment);
-    for (uint32_t i = 0; i < n_environment; i++)
-        wire_put_string(&writer, exec->environment[i]);
+    put_list(&writer, exec->argv);
+    put_strings(&writer, exec->environment, n_environment);
     client->executing = true;
-    return end(client, &writer, "the command and its environment", ret_error);
+    return frame_end(client, &writer, "the command and its environment", ret_error);
 }
 
 /* A frame of a few numbers, which always fits. */
@@ -290,7 +271,7 @@ static void send_small(struct agent_client *client, enum wire_type type, const u
                        size_t n_numbers) {
     struct wire_writer writer;
 
-    begin(client, &writer, type, 64);
+    frame_begin(client, &writer, type, 64);
     if (wide)
         wire_put_u64(&writer, *wide);
     for (size_t i = 0; i < n_numbers; i++)
@@ -329,23 +310,28 @@ void agent_client_clock(struct agent_client *client) {
     send_small(client, WIRE_CLOCK, &seconds, (uint32_t[]){(uint32_t)now.tv_nsec}, 1);
 }
 
-void agent_client_settle(struct agent_client *client, uint32_t limit_msec) {
-    send_small(client, WIRE_SETTLE, NULL, (uint32_t[]){limit_msec}, 1);
+void agent_client_settle(struct agent_client *client, uint32_t limit_msec, const struct strv *drivers) {
+    struct wire_writer writer;
+
+    frame_begin(client, &writer, WIRE_SETTLE, WIRE_DATA_MAX);
+    wire_put_u32(&writer, limit_msec);
+    put_list(&writer, drivers);
+    client->out.size += wire_end(&writer);
 }
 
 int agent_client_fetch(struct agent_client *client, const char *directory, const char *path, uint64_t limit, bool note,
                        struct error **ret_error) {
     struct wire_writer writer;
 
-    begin(client, &writer, WIRE_FETCH, WIRE_DATA_MAX);
+    frame_begin(client, &writer, WIRE_FETCH, WIRE_DATA_MAX);
     wire_put_u32(&writer, note ? WIRE_FETCH_NOTE : 0);
     wire_put_u64(&writer, limit);
     wire_put_string(&writer, directory);
     wire_put_string(&writer, path);
     client->files.size = 0;
     client->files_limit = note ? 0 : limit;
-    client->fetched = note;
-    return end(client, &writer, "the path of the files", ret_error);
+    client->fetching = !note;
+    return frame_end(client, &writer, "the path of the files", ret_error);
 }
 
 void agent_client_tasks(struct agent_client *client) {

@@ -35,8 +35,8 @@ struct agent_client {
     uint64_t pongs;      /* how many have come */
     bool settled;        /* the guest's system has come up and is quiet */
     bool shown;          /* its kernel has shown its tasks on the console */
-    bool fetched;        /* what was asked for by agent_client_fetch() has come to its end */
-    struct buffer files; /* what has come of it (guest/fetched-files.h) */
+    bool fetching;       /* the files that agent_client_fetch() asks for have not all come */
+    struct buffer files; /* their records (guest/fetched-files.h) */
     uint64_t files_limit;
     bool heard; /* a frame of any type has come since the caller last cleared it */
 
@@ -48,6 +48,8 @@ struct agent_client {
 struct agent_mount {
     enum wire_mount kind;
     bool writable;
+    const char *type;    /* of a share's file system */
+    const char *options; /* of a share's mount */
     const char *source;
     const char *second;
     const char *path;
@@ -59,7 +61,8 @@ struct agent_setup {
     enum wire_root root;
     const struct agent_mount *mounts;
     size_t n_mounts;
-    const struct strv *shell_environment; /* for a first start of the shell; NULL or empty: none */
+    const struct strv *drivers;           /* that the guest loads for the mounts; NULL: none */
+    const struct strv *shell_environment; /* for a first start of the shell; NULL: none */
 };
 
 struct agent_exec {
@@ -92,7 +95,7 @@ void agent_client_ping(struct agent_client *client, uint64_t cookie);
 void agent_client_sync(struct agent_client *client);
 /* The host's wall clock of now. */
 void agent_client_clock(struct agent_client *client);
-void agent_client_settle(struct agent_client *client, uint32_t limit_msec);
+void agent_client_settle(struct agent_client *client, uint32_t limit_msec, const struct strv *drivers);
 /*
  * Asks for files, as FETCH says; `files` takes what comes. With `note`, nothing does: they are only looked at, so that
  * those which stay as they are do not come later.

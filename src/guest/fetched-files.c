@@ -6,12 +6,8 @@
 #define FILES_MAX 4096u
 #define LINE_LIMIT 1024u
 
-static int malformed(struct error **ret_error) {
-    return error_new(ret_error, EPROTO, "the agent in the guest gave files in a way that is none");
-}
-
-static uint32_t get_u32(const unsigned char *bytes) {
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+static int malformed_error(struct error **ret_error) {
+    return error_new(ret_error, EPROTO, "the agent in the guest sent malformed files");
 }
 
 static int take_record(struct fetched *fetched, uint32_t kind, const char *data, size_t size,
@@ -19,13 +15,13 @@ static int take_record(struct fetched *fetched, uint32_t kind, const char *data,
     switch (kind) {
     case WIRE_FETCH_NAME:
         if (size == 0 || fetched->n_files == FILES_MAX)
-            return malformed(ret_error);
+            return malformed_error(ret_error);
         fetched->files = xreallocarray(fetched->files, fetched->n_files + 1, sizeof(*fetched->files));
         fetched->files[fetched->n_files++] = (struct fetched_file){.name = xstrndup(data, size)};
         return 0;
     case WIRE_FETCH_DATA:
         if (fetched->n_files == 0)
-            return malformed(ret_error);
+            return malformed_error(ret_error);
         buffer_append(&fetched->files[fetched->n_files - 1].content, data, size);
         return 0;
     case WIRE_FETCH_ERROR: {
@@ -33,28 +29,25 @@ static int take_record(struct fetched *fetched, uint32_t kind, const char *data,
 
         while (length < size && length < LINE_LIMIT && data[length] != '\0' && data[length] != '\n')
             length++;
-        return length == 0 ? malformed(ret_error) : error_new(ret_error, EIO, "%.*s", (int)length, data);
+        return length == 0 ? malformed_error(ret_error) : error_new(ret_error, EIO, "%.*s", (int)length, data);
     }
     default:
-        return malformed(ret_error);
+        return malformed_error(ret_error);
     }
 }
 
 int fetched_parse(const void *data, size_t size, struct fetched *ret_fetched, struct error **ret_error) {
-    const unsigned char *bytes = data;
+    struct wire_reader reader = {.data = data, .size = size};
 
     *ret_fetched = (struct fetched){0};
-    while (size > 0) {
-        uint32_t length;
-        int r;
+    while (!wire_reader_done(&reader)) {
+        uint32_t kind = wire_get_u32(&reader);
+        size_t length;
+        const char *record = (const char *)wire_get_bytes(&reader, &length);
+        int r = record ? take_record(ret_fetched, kind, record, length, ret_error) : malformed_error(ret_error);
 
-        if (size < WIRE_HEADER_SIZE || (length = get_u32(bytes + 4)) > size - WIRE_HEADER_SIZE)
-            return malformed(ret_error);
-        r = take_record(ret_fetched, get_u32(bytes), (const char *)bytes + WIRE_HEADER_SIZE, length, ret_error);
         if (r < 0)
             return r;
-        bytes += WIRE_HEADER_SIZE + length;
-        size -= WIRE_HEADER_SIZE + length;
     }
     return 0;
 }

@@ -20,6 +20,7 @@ static struct qemu_config common_config(const struct target *target, const struc
         .memory = target->memory,
         .kernel_args = target->kernel_args,
         .firmware = target->uefi ? &preparation->firmware : NULL,
+        .transport = share_transport(target->share_choice),
         .n_shares = preparation->n_shares,
         .extra_args = &target->extra_args,
         .sandbox = target->sandbox,
@@ -112,7 +113,7 @@ int machine_launch(struct machine *machine, const struct target *target, const s
 void machine_launch_normal_argv(const struct target *target, const struct preparation *preparation,
                                 struct strv *ret_argv) {
     struct qemu_config config = common_config(target, preparation);
-    struct qemu_share *shares = xcalloc(preparation->n_shares + 1, sizeof(*shares));
+    struct share *shares = xcalloc(preparation->n_shares + 1, sizeof(*shares));
     const struct qemu_disk disk = {.path = "", .format = preparation->image.format};
 
     for (size_t i = 0; i < preparation->n_shares; i++) {

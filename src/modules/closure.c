@@ -12,6 +12,7 @@
 struct closure {
     const struct kernel *kernel;
     const struct modules *modules;
+    const struct share_transport *transport;
     struct kmod_ctx *kmod; /* NULL: no modules */
     char *view;            /* where libkmod finds the modules; NULL: in their own directory */
     struct strv visited;
@@ -21,7 +22,7 @@ struct closure {
     struct strv missing;  /* CONFIG_ symbols */
     struct strv required; /* those that hide them */
     struct strv lost;     /* modules by the configuration, of which there is no file */
-    bool lacks_9p;
+    bool lacks_transport;
 };
 
 static void closure_deinit(struct closure *closure) {
@@ -119,13 +120,17 @@ static bool find_in_modules(struct closure *closure, const struct driver *driver
 }
 
 static void note_missing(struct closure *closure, const struct driver *driver, enum driver_state state) {
+    bool is_transport = false;
+
+    for (const struct driver *other = closure->transport->drivers; other->module; other++)
+        is_transport |= other == driver;
     strv_append(&closure->missing, driver->symbol);
     if (driver->requires)
         strv_append(&closure->required, driver->requires);
     if (state == DRIVER_MODULE)
         strv_append(&closure->lost, driver->module);
-    else if (str_skip_prefix(driver->module, "9p"))
-        closure->lacks_9p = true;
+    else if (is_transport)
+        closure->lacks_transport = true;
 }
 
 static int find_driver(struct closure *closure, struct evidence *evidence, const struct driver *driver,
@@ -164,21 +169,26 @@ static int report_missing(const struct closure *closure, struct error **ret_erro
                          "%s: the modules of %s lack %s, which its configuration has as modules: install the package "
                          "that has them, or switch on %s; searched %s",
                          kernel->path, kernel->release, lost, symbols, searched);
-    return error_new(
-        ret_error, ENOENT, "%s: the kernel %s %s: switch on %s%s; searched %s", kernel->path, kernel->release,
-        closure->lacks_9p ? "has no 9p, by which a guest gets its files" : "lacks drivers that a guest needs", symbols,
-        closure->lacks_9p ? ", or take the distribution's generic kernel (its cloud kernel leaves 9p out)" : "",
-        searched);
+    return error_new(ret_error, ENOENT, "%s: the kernel %s %s: switch on %s%s%s; searched %s", kernel->path,
+                     kernel->release,
+                     closure->lacks_transport ? closure->transport->kernel_lacks : "lacks drivers that a guest needs",
+                     symbols, closure->lacks_transport ? ", or " : "",
+                     closure->lacks_transport ? closure->transport->kernel_advice : "", searched);
 }
 
-int modules_closure(const struct kernel *kernel, const struct modules *modules, bool need_overlay,
-                    modules_vmlinux_fn *vmlinux, void *vmlinux_data, struct module_file **ret_files, size_t *ret_count,
-                    struct error **ret_error) {
-    _cleanup_(closure_deinit) struct closure closure = {.kernel = kernel, .modules = modules};
+int modules_closure(const struct kernel *kernel, const struct modules *modules, const struct share_transport *transport,
+                    bool need_overlay, modules_vmlinux_fn *vmlinux, void *vmlinux_data, struct module_file **ret_files,
+                    size_t *ret_count, struct error **ret_error) {
+    _cleanup_(closure_deinit) struct closure closure = {.kernel = kernel, .modules = modules, .transport = transport};
     _cleanup_(evidence_deinit) struct evidence evidence = {
         .kernel = kernel, .modules_directory = modules->directory, .vmlinux = vmlinux, .vmlinux_data = vmlinux_data};
     int r = open_kmod(&closure, ret_error);
-    for (size_t i = 0; i < n_drivers && r == 0; i++)
+    size_t i = 0;
+    for (; i < n_drivers && r == 0 && drivers[i].need == DRIVER_ALWAYS; i++)
+        r = find_driver(&closure, &evidence, &drivers[i], need_overlay, ret_error);
+    for (const struct driver *driver = transport->drivers; driver->module && r == 0; driver++)
+        r = find_driver(&closure, &evidence, driver, need_overlay, ret_error);
+    for (; i < n_drivers && r == 0; i++)
         r = find_driver(&closure, &evidence, &drivers[i], need_overlay, ret_error);
     if (r == 0 && closure.missing.count > 0)
         r = report_missing(&closure, ret_error);

@@ -22,18 +22,11 @@ static int unpack_one(const struct index_modules *modules, const struct index_mo
     return r < 0 ? r : file_write_atomically(to, content.data, content.size, 0644, ret_error);
 }
 
-static bool is_needed(const struct index_module *module) {
-    for (size_t i = 0; i < n_drivers; i++)
-        if (module_name_equal(module->name, drivers[i].module))
-            return true;
-    return false;
-}
-
 int index_unpack(const struct index_modules *modules, const char *target, struct error **ret_error) {
     int r = 0;
     for (size_t i = 0; i < modules->count && r == 0; i++) {
         const struct index_module *module = &modules->items[i];
-        if (!is_needed(module))
+        if (!driver_is_known(module->name))
             continue;
         r = unpack_one(modules, module, target, ret_error);
         for (size_t j = 0; j < module->n_dependencies && r == 0; j++)

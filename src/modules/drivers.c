@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The drivers a guest needs. The markers are messages of the drivers' own code that no other part of a kernel has
- * (looked up in the kernels 5.10, 6.1, 6.12 and 7.2 of Debian); an optional driver needs none, as nothing is to be
- * done whether it is built in or absent.
+ * The drivers a guest needs, those that no run can do without first. The markers are messages of the drivers' own code
+ * that no other part of a kernel has (looked up in the kernels 5.10, 6.1, 6.12 and 7.2 of Debian); an optional driver
+ * needs none, as nothing is to be done whether it is built in or absent.
  */
 #include "modules/drivers.h"
 
 #include "base/cleanup.h"
+#include "share/transport.h"
 
 const struct driver drivers[] = {
     {"virtio_pci",
@@ -19,12 +20,6 @@ const struct driver drivers[] = {
      NULL,
      DRIVER_ALWAYS,
      {"Error allocating inbufs", "guest_connected: %d"}},
-    {"9p", "CONFIG_9P_FS", "CONFIG_NETWORK_FILESYSTEMS", DRIVER_ALWAYS, {"Installing v9fs 9p2000 file system support"}},
-    {"9pnet_virtio",
-     "CONFIG_NET_9P_VIRTIO",
-     "CONFIG_NET_9P",
-     DRIVER_ALWAYS,
-     {"no channels available for device", "Failed to allocate virtio 9P channel"}},
     {"overlay",
      "CONFIG_OVERLAY_FS",
      NULL,
@@ -49,4 +44,19 @@ bool module_name_equal(const char *a, const char *b) {
         if (x == '\0')
             return true;
     }
+}
+
+bool driver_is_known(const char *module) {
+    for (size_t i = 0; i < n_drivers; i++) {
+        if (module_name_equal(module, drivers[i].module))
+            return true;
+    }
+    for (unsigned choice = 0; choice < SHARE_NONE; choice++) {
+        for (const struct driver *driver = share_transport((enum share_choice)choice)->drivers; driver->module;
+             driver++) {
+            if (module_name_equal(module, driver->module))
+                return true;
+        }
+    }
+    return false;
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "kernel/kernel.h"
+#include "share/transport.h"
 
 /* Is told, in one line without newline, of work that takes seconds. */
 typedef void modules_notice_fn(void *data, const char *line);
@@ -47,13 +48,14 @@ struct module_file {
 
 /*
  * The modules to load, dependencies first, for the needed drivers that are not built in. Fails with one line naming
- * the CONFIG_ symbols to switch on when a needed driver is neither built in nor a module. `need_overlay`: the root is
- * an overlay, or modules->index is to be layered over modules->directory. `vmlinux` is called when only the kernel's
- * code can tell what is built in (no modules.builtin, no configuration); NULL: the kernel is unpacked here then.
+ * the CONFIG_ symbols to switch on when a needed driver is neither built in nor a module. The drivers of `transport`
+ * are needed. `need_overlay`: the root is an overlay, or modules->index is to be layered over modules->directory.
+ * `vmlinux` is called when only the kernel's code can tell what is built in (no modules.builtin, no configuration);
+ * NULL: the kernel is unpacked here then.
  */
-int modules_closure(const struct kernel *kernel, const struct modules *modules, bool need_overlay,
-                    modules_vmlinux_fn *vmlinux, void *vmlinux_data, struct module_file **ret_files, size_t *ret_count,
-                    struct error **ret_error) _must_check_;
+int modules_closure(const struct kernel *kernel, const struct modules *modules, const struct share_transport *transport,
+                    bool need_overlay, modules_vmlinux_fn *vmlinux, void *vmlinux_data, struct module_file **ret_files,
+                    size_t *ret_count, struct error **ret_error) _must_check_;
 void module_files_free(struct module_file *files, size_t count);
 
 #endif

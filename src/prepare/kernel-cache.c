@@ -144,8 +144,8 @@ void kernel_shelf_note(struct strv *inputs, const char *path) {
 
 /* What of a target its kernel's preparation depends on. Caller frees. */
 static char *name_of(const struct target *target) {
-    return xasprintf("%s\n%s\n%d", target->kernel, target->modules ? target->modules : "",
-                     target->rootfs_mode == ROOTFS_OVERLAY);
+    return xasprintf("%s\n%s\n%d\n%d", target->kernel, target->modules ? target->modules : "",
+                     target->rootfs_mode == ROOTFS_OVERLAY, (int)target->share_choice);
 }
 
 /* The strings of an item. They point into it. */

@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "prepare/prepare.h"
 
-#define SHARE_PATH "/mnt/vmtest"
 /* Each share is a PCI device; q35's bus has room for these beside the others. */
 #define MOUNTS_MAX 20
 
@@ -20,12 +19,20 @@ static const char *keep(struct preparation *preparation, const char *string) {
     return preparation->strings.items[preparation->strings.count - 1];
 }
 
-static void add_mount(struct preparation *preparation, enum wire_mount kind, bool writable, const char *source,
-                      const char *second, const char *path) {
+static void add_mount(const struct target *target, struct preparation *preparation, enum wire_mount kind, bool writable,
+                      const char *source, const char *second, const char *path) {
+    const struct share_transport *transport = kind == WIRE_MOUNT_BIND ? NULL : share_transport(target->share_choice);
+    /* The root underneath an overlay, a read-only one and the modules are only read. */
+    bool unchanged = kind == WIRE_MOUNT_MODULES || (kind == WIRE_MOUNT_ROOT && !writable);
+
     preparation->mounts = xreallocarray(preparation->mounts, preparation->n_mounts + 1, sizeof(*preparation->mounts));
     preparation->mounts[preparation->n_mounts++] = (struct agent_mount){
         .kind = kind,
         .writable = writable,
+        .type = transport ? transport->mount_type : NULL,
+        .options = !transport  ? NULL
+                   : unchanged ? transport->mount_options_unchanged
+                               : transport->mount_options,
         .source = keep(preparation, source),
         .second = keep(preparation, second),
         .path = keep(preparation, path),
@@ -36,7 +43,7 @@ static void add_share(struct preparation *preparation, const char *tag, const ch
     strv_append(&preparation->tags, tag);
     strv_append(&preparation->paths, path);
     preparation->shares = xreallocarray(preparation->shares, preparation->n_shares + 1, sizeof(*preparation->shares));
-    preparation->shares[preparation->n_shares] = (struct qemu_share){
+    preparation->shares[preparation->n_shares] = (struct share){
         .tag = preparation->tags.items[preparation->n_shares],
         .path = preparation->paths.items[preparation->n_shares],
         .writable = writable,
@@ -59,9 +66,9 @@ static void add_shared_directory(const struct target *target, bool host_root, no
     if (is_root)
         notice(context, "the shared directory is '/': it is shared read-only, at " SHARE_PATH " alone");
     add_share(preparation, "vmtest", target->share, !is_root);
-    add_mount(preparation, WIRE_MOUNT_SHARE, !is_root, "vmtest", NULL, SHARE_PATH);
+    add_mount(target, preparation, WIRE_MOUNT_SHARE, !is_root, "vmtest", NULL, SHARE_PATH);
     if (own_path && !str_equal(target->share, SHARE_PATH))
-        add_mount(preparation, WIRE_MOUNT_BIND, !is_root, SHARE_PATH, NULL, target->share);
+        add_mount(target, preparation, WIRE_MOUNT_BIND, !is_root, SHARE_PATH, NULL, target->share);
     if (is_root)
         preparation->directory = xstrdup(host_root ? "/" : SHARE_PATH);
     else
@@ -89,7 +96,7 @@ static void add_modules(const struct target *target, bool host_root, notice_fn *
     add_share(preparation, "modules", modules->directory, false);
     if (modules->index)
         add_share(preparation, "modindex", modules->index, false);
-    add_mount(preparation, WIRE_MOUNT_MODULES, false, "modules", modules->index ? "modindex" : NULL, path);
+    add_mount(target, preparation, WIRE_MOUNT_MODULES, false, "modules", modules->index ? "modindex" : NULL, path);
 }
 
 /*
@@ -142,7 +149,7 @@ static int add_user_mounts(const struct target *target, struct preparation *prep
             return error_new(ret_error, ENOTDIR, "%s: the host path '%s' of the mount '%s' is not a directory",
                              mount->where, mount->host_path, mount->guest_path);
         add_share(preparation, tag, mount->host_path, mount->writable);
-        add_mount(preparation, WIRE_MOUNT_SHARE, mount->writable, tag, NULL, mount->guest_path);
+        add_mount(target, preparation, WIRE_MOUNT_SHARE, mount->writable, tag, NULL, mount->guest_path);
     }
     return 0;
 }
@@ -174,7 +181,7 @@ int prepare_mounts(const struct target *target, notice_fn *notice, void *context
         return add_user_mounts(target, preparation, ret_error);
     }
     add_share(preparation, "root", target->rootfs, writable_root);
-    add_mount(preparation, WIRE_MOUNT_ROOT, writable_root, "root", NULL, "/");
+    add_mount(target, preparation, WIRE_MOUNT_ROOT, writable_root, "root", NULL, "/");
     add_shared_directory(target, host_root, notice, context, preparation);
     add_modules(target, host_root, notice, context, preparation);
     say_who_writes(target, notice, context);

@@ -14,16 +14,10 @@
 #include "prepare/scratch.h"
 #include "qemu/process.h"
 #include "qemu/version.h"
+#include "wire/guest-shells.h"
 
 /* What QEMU opens of its own, with the files that a guest has open over 9p at least. */
 #define FILES_MIN 64u
-
-/* Where the agent looks for a shell (agent/command.c), in its order. */
-static const char *const shells[] = {
-    "bin/bash",     "usr/bin/bash", "usr/local/bin/bash", "run/current-system/sw/bin/bash",
-    "bin/sh",       "usr/bin/sh",   "bin/busybox",        "usr/bin/busybox",
-    "sbin/busybox", "busybox",
-};
 
 void preparation_deinit(struct preparation *preparation) {
     free(preparation->program);
@@ -72,8 +66,8 @@ static int check_rootfs(const struct target *target, struct error **ret_error) {
         return error_errno(ret_error, errno, "%s: rootfs '%s'", where, target->rootfs);
     if (target->argv.count > 0)
         return 0;
-    for (size_t i = 0; i < ARRAY_SIZE(shells); i++) {
-        if (exists_in_root(root, shells[i]))
+    for (size_t i = 0; i < ARRAY_SIZE(guest_shells); i++) {
+        if (exists_in_root(root, guest_shells[i] + 1))
             return 0;
     }
     return error_new(ret_error, ENOENT,

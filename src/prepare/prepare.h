@@ -44,7 +44,7 @@ struct preparation {
 
     struct strv tags; /* of shares[], owned here */
     struct strv paths;
-    struct qemu_share *shares;
+    struct share *shares;
     size_t n_shares;
 
     struct strv strings; /* of mounts[], owned here */

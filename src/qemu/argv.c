@@ -137,14 +137,9 @@ static void add_channels(const struct qemu_config *config, struct strv *argv) {
 
 static void add_shares(const struct qemu_config *config, struct strv *argv) {
     for (size_t i = 0; i < config->n_shares; i++) {
-        const struct qemu_share *share = &config->shares[i];
-        _cleanup_free_ char *path = option_escape(share->path);
+        _cleanup_free_ char *path = option_escape(config->shares[i].path);
 
-        strv_append(argv, "-fsdev");
-        strv_append_printf(argv, "local,id=%s,path=%s,security_model=none,multidevs=remap%s", share->tag, path,
-                           share->writable ? "" : ",readonly=on");
-        strv_append(argv, "-device");
-        strv_append_printf(argv, "virtio-9p-pci,fsdev=%s,mount_tag=%s", share->tag, share->tag);
+        config->transport->qemu_arguments(&config->shares[i], path, argv);
     }
 }
 

@@ -7,13 +7,7 @@
 #include "base/str.h"
 #include "qemu/accel.h"
 #include "qemu/firmware.h"
-
-/* A directory of the host that the guest can mount by its tag over 9p. */
-struct qemu_share {
-    const char *tag;
-    const char *path; /* absolute */
-    bool writable;
-};
+#include "share/transport.h"
 
 /* The disk of an image target. */
 struct qemu_disk {
@@ -45,10 +39,11 @@ struct qemu_config {
     const char *kernel;      /* path, usually /proc/self/fd/N; NULL for an image target, with the two that follow */
     const char *initrd;      /* path */
     const char *kernel_args; /* the user's, appended; or NULL */
-    const struct qemu_disk *disk;    /* NULL for a kernel target, with the two that follow */
-    const struct firmware *firmware; /* UEFI; NULL: the machine's BIOS */
-    int vars_fd;                     /* inherited: this run's copy of what the firmware may write to */
-    const struct qemu_share *shares;
+    const struct qemu_disk *disk;            /* NULL for a kernel target, with the two that follow */
+    const struct firmware *firmware;         /* UEFI; NULL: the machine's BIOS */
+    int vars_fd;                             /* inherited: this run's copy of what the firmware may write to */
+    const struct share_transport *transport; /* of the shares; NULL: there are none */
+    const struct share *shares;
     size_t n_shares;
     const struct strv *extra_args;
     bool sandbox;    /* QEMU's own filter for system calls */

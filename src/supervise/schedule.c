@@ -6,9 +6,6 @@
 #include "base/file.h"
 #include "supervise/host-capacity.h"
 
-/* Where the shared directory is in a guest. */
-#define SHARE_PATH "/mnt/vmtest"
-
 struct schedule {
     const struct run_plan *plan;
     size_t *jobs;    /* all, in their order */

@@ -4,13 +4,12 @@
 #include <string.h>
 
 static const char *const type_names[] = {
-    [WIRE_HELLO] = "hello",     [WIRE_SETUP] = "setup",   [WIRE_READY] = "ready",       [WIRE_FAILED] = "failed",
-    [WIRE_EXEC] = "exec",       [WIRE_STDOUT] = "stdout", [WIRE_STDERR] = "stderr",     [WIRE_STDIN] = "stdin",
-    [WIRE_CREDIT] = "credit",   [WIRE_WINDOW] = "window", [WIRE_SIGNAL] = "signal",     [WIRE_EXITED] = "exited",
-    [WIRE_PING] = "ping",       [WIRE_PONG] = "pong",     [WIRE_POWEROFF] = "poweroff", [WIRE_LOG] = "log",
-    [WIRE_SYNC] = "sync",       [WIRE_SYNCED] = "synced", [WIRE_SETTLE] = "settle",     [WIRE_SETTLED] = "settled",
-    [WIRE_CLOCK] = "clock",     [WIRE_TASKS] = "tasks",   [WIRE_SHOWN] = "shown",       [WIRE_FETCH] = "fetch",
-    [WIRE_FETCHED] = "fetched",
+    [WIRE_HELLO] = "hello",   [WIRE_SETUP] = "setup",   [WIRE_READY] = "ready",       [WIRE_FAILED] = "failed",
+    [WIRE_EXEC] = "exec",     [WIRE_STDOUT] = "stdout", [WIRE_STDERR] = "stderr",     [WIRE_STDIN] = "stdin",
+    [WIRE_CREDIT] = "credit", [WIRE_WINDOW] = "window", [WIRE_SIGNAL] = "signal",     [WIRE_EXITED] = "exited",
+    [WIRE_PING] = "ping",     [WIRE_PONG] = "pong",     [WIRE_POWEROFF] = "poweroff", [WIRE_SYNC] = "sync",
+    [WIRE_SYNCED] = "synced", [WIRE_SETTLE] = "settle", [WIRE_SETTLED] = "settled",   [WIRE_CLOCK] = "clock",
+    [WIRE_TASKS] = "tasks",   [WIRE_SHOWN] = "shown",   [WIRE_FETCH] = "fetch",       [WIRE_FETCHED] = "fetched",
 };
 _Static_assert(sizeof(type_names) / sizeof(type_names[0]) == WIRE_TYPE_END, "every frame type has a name");
 

@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_PROTOCOL_VERSION 1u
+#define WIRE_PROTOCOL_VERSION 2u
 #define WIRE_PORT_NAME "org.vmtest.agent.0"
 #define WIRE_HEADER_SIZE 8u
 /* The longest payload: Linux allows 2 MiB of arguments and environment in the usual configuration. */
@@ -35,11 +35,13 @@
 /*
  * Agent -> host unless noted.
  *
- * HELLO     u32 protocol version, string kernel release, list of strings: file systems of interest that it can mount
+ * HELLO     u32 protocol version, string kernel release
  * SETUP     (host) u64 wall clock seconds (0: the clock is left alone), u32 nanoseconds, string entropy, string host
  *           name (empty: it is left alone), u32 root mode (enum wire_root), list of mounts: u32 kind (enum wire_mount),
- *           u32 flags (WIRE_MOUNT_*), string source, string second source, string guest path; list of "NAME=VALUE"
- *           strings: when there are any, the shell is started once with them and nothing to do, to be quick later
+ *           u32 flags (WIRE_MOUNT_*), string file system type, string options (both of a share), string source, string
+ *           second source, string guest path; list of strings: drivers that the guest's modprobe is to load before;
+ *           list of "NAME=VALUE" strings: when there are any, the shell is started once with them and nothing to do,
+ *           to be quick later
  * READY     empty: everything is mounted
  * FAILED    string: why setting up or executing was not possible; one line
  * EXEC      (host) u32 flags (WIRE_EXEC_*), u64 initial output credit in bytes, u32 rows, u32 columns, string
@@ -57,15 +59,14 @@
  * POWEROFF  (host) empty: sync the file systems, power off
  * SYNC      (host) empty: write everything back to the shares; answered by SYNCED (empty)
  * CLOCK     (host) u64 wall clock seconds, u32 nanoseconds: as in SETUP, once more
- * SETTLE    (host) u32 milliseconds: load what shares need, and wait until the system has come up and is quiet, at most
- *           so long; answered by SETTLED (empty). Before SETUP, of an agent in a system of its own.
+ * SETTLE    (host) u32 milliseconds, list of strings: load these drivers, and wait until the system has come up and is
+ *           quiet, at most so long; answered by SETTLED (empty). Before SETUP, of an agent in a system of its own.
  * TASKS     (host) empty: the kernel is to show its tasks on its console, all of them, the running and the blocked
  *           ones (SysRq t, l and w); answered by SHOWN (empty), or FAILED
  * FETCH     (host) u32 flags (WIRE_FETCH_*), u64 limit in bytes, string directory, string path: the files of that name,
  *           taken from the directory, are wanted; its last component may be a pattern (fnmatch(3))
  * FETCHED   bytes of what FETCH asked for, a part of a stream of records; an empty frame ends it. A record is a u32 kind
  *           (enum wire_fetch), a u32 size and so many bytes.
- * LOG       string: one line for debugging
  */
 /* clang-format on */
 enum wire_type {
@@ -84,7 +85,6 @@ enum wire_type {
     WIRE_PING,
     WIRE_PONG,
     WIRE_POWEROFF,
-    WIRE_LOG,
     WIRE_SYNC,
     WIRE_SYNCED,
     WIRE_SETTLE,
@@ -106,8 +106,8 @@ enum wire_root {
 
 enum wire_mount {
     WIRE_MOUNT_ROOT,    /* source: mount tag of the root share; guest path "/"; always the first */
-    WIRE_MOUNT_SHARE,   /* source: mount tag of a share; mounted at the guest path */
-    WIRE_MOUNT_BIND,    /* source: a directory in the guest, bound to the guest path */
+    WIRE_MOUNT_SHARE,   /* source: mount tag of a share */
+    WIRE_MOUNT_BIND,    /* source: a directory in the guest */
     WIRE_MOUNT_MODULES, /* source: mount tag of the modules directory; second source: tag of the index to lay over it */
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "machine/qmp-call.h"
+#include "wire/guest.h"
 #include "worker/command-by-qga.h"
 
 /* For all of it. A healthy guest begins at once; an emulated one writes some 100 kB a second to its console. */
@@ -20,8 +21,6 @@
 #define SILENCE (NSEC_PER_SEC / 4)
 #define SHOWN_LINES 40
 
-/* As in agent/tasks.c: all messages to the console, then the tasks. */
-static const char keys[] = {'9', 't', 'l', 'w'};
 /* What the kernel puts in front of a key's action, and of the last key's. */
 #define MARK "sysrq: "
 #define MARK_BLOCKED "Show Blocked State"
@@ -78,10 +77,10 @@ static void press_keys(struct machine *machine, deadline_t limit) {
     uint64_t patience = machine->accel == ACCEL_KVM ? CONSOLE_PATIENCE_KVM : CONSOLE_PATIENCE_TCG;
 
     limit = deadline_earlier(limit, deadline_in(patience));
-    for (size_t i = 0; i < sizeof(keys) && !machine->qemu_gone && machine->console_fd >= 0; i++) {
+    for (const char *key = GUEST_TASK_KEYS; *key && !machine->qemu_gone && machine->console_fd >= 0; key++) {
         if (!qmp_call_ready(machine, limit) ||
             !qmp_call(machine, "chardev-send-break", json_pack("{s:s}", "id", "console"), limit) ||
-            write(machine->console_fd, &keys[i], 1) != 1)
+            write(machine->console_fd, key, 1) != 1)
             return;
         machine->console_heard = machine->console_bytes;
         if (!machine_wait(machine, has_spoken, deadline_earlier(limit, deadline_in(patience / KEY_PART))))

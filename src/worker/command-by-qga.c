@@ -4,22 +4,23 @@
 #include <signal.h>
 
 #include "machine/qga-call.h"
+#include "wire/guest.h"
 
 #define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
 #define EXIT_NOT_FOUND 127
 /* What a guest agent is stopped for, a reboot or a new start, shows within this time. */
 #define GONE_GRACE (30 * NSEC_PER_SEC)
 
-/* $1: mount tag, $2: mount point, $3: ro or rw. */
-static const char mount_script[] = "modprobe -a -q 9pnet_virtio 9p 2>/dev/null; mkdir -p \"$2\" && mount -t 9p -o "
-                                   "\"trans=virtio,version=9p2000.L,msize=512000,access=client,cache=mmap,$3\" "
-                                   "\"$1\" \"$2\"";
+/* $1: file system type, $2: options, $3: mount tag, $4: mount point; then the drivers. */
+static const char mount_script[] = "t=$1 o=$2 s=$3 p=$4; shift 4; modprobe -a -q \"$@\" 2>/dev/null; "
+                                   "mkdir -p \"$p\" && mount -t \"$t\" -o \"$o\" \"$s\" \"$p\"";
 
 /* $1: the command. */
 static const char shell_script[] = "s=$(command -v bash) || s=$(command -v sh); exec \"$s\" -c \"$1\"";
 
-/* Whatever the mask in kernel.sysrq forbids to keys. */
-static const char tasks_script[] = "for key in 9 t l w; do echo $key > /proc/sysrq-trigger || exit; done";
+/* $1: the SysRq keys. The kernel obeys them even where the mask in kernel.sysrq forbids them on a keyboard. */
+static const char tasks_script[] = "k=$1; while [ \"$k\" ]; do r=${k#?}; "
+                                   "echo \"${k%\"$r\"}\" > /proc/sysrq-trigger || exit; k=$r; done";
 
 static void add_script(struct strv *arguments, const char *script) {
     strv_append(arguments, "-c");
@@ -33,20 +34,23 @@ static void end_by_mount(struct machine *machine, const struct agent_mount *moun
 
     words[strcspn(words, "\r\n")] = '\0';
     machine_end(machine, VERDICT_ERROR, 0,
-                "mounting %s in the guest failed (%s); a guest without 9p can run with share = \"none\"", mount->path,
-                words);
+                "mounting %s in the guest failed (%s); a guest without %s can run with share = \"none\"", mount->path,
+                words, mount->type);
 }
 
-static bool mount_one(struct machine *machine, const struct agent_mount *mount, deadline_t deadline) {
+static bool mount_one(struct machine *machine, const struct share_transport *transport, const struct agent_mount *mount,
+                      deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
     const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
     struct qga_exec_status status = {0};
     enum qga_exec_result result;
 
     add_script(&arguments, mount_script);
+    strv_append(&arguments, mount->type);
+    strv_append_printf(&arguments, "%s,%s", mount->options, mount->writable ? "rw" : "ro");
     strv_append(&arguments, mount->source);
     strv_append(&arguments, mount->path);
-    strv_append(&arguments, mount->writable ? "rw" : "ro");
+    share_driver_names(transport, &arguments);
     result = qga_call_exec(machine, &program, NULL, deadline, &status);
     if (result == QGA_EXEC_REFUSED || result == QGA_EXEC_FORGOTTEN)
         machine_end(machine, VERDICT_ERROR, 0,
@@ -58,9 +62,10 @@ static bool mount_one(struct machine *machine, const struct agent_mount *mount, 
     return result != QGA_EXEC_NO_ANSWER && !machine->ended;
 }
 
-bool command_by_qga_set_up(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+bool command_by_qga_set_up(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                           deadline_t deadline) {
     for (size_t i = 0; i < preparation->n_mounts; i++) {
-        if (!mount_one(machine, &preparation->mounts[i], deadline))
+        if (!mount_one(machine, share_transport(target->share_choice), &preparation->mounts[i], deadline))
             return false;
     }
     return true;
@@ -100,8 +105,8 @@ bool command_by_qga_show_tasks(struct machine *machine, deadline_t deadline) {
 
     if (machine->windows || !qga_call_connect(machine, deadline))
         return false;
-    strv_append(&arguments, "-c");
-    strv_append(&arguments, tasks_script);
+    add_script(&arguments, tasks_script);
+    strv_append(&arguments, GUEST_TASK_KEYS);
     shown = qga_call_exec(machine, &program, NULL, deadline, &status) == QGA_EXEC_EXITED && !status.signalled &&
             status.status == 0;
     qga_exec_status_deinit(&status);

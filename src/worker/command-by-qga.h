@@ -11,12 +11,13 @@
 #include "prepare/prepare.h"
 
 /* Mounts the shares. False when the deadline has passed or the run has ended. */
-bool command_by_qga_set_up(struct machine *machine, const struct preparation *preparation, deadline_t deadline);
+bool command_by_qga_set_up(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                           deadline_t deadline);
 
 /* Has what was written to shares and disks written back. False when that was not done in time. */
 bool command_by_qga_sync(struct machine *machine, deadline_t deadline);
 
-/* Has the guest's kernel show its tasks, as agent/tasks.c does. False when that was not done in time. */
+/* Has the guest's kernel show its tasks, as agent/show-tasks.c does. False when that was not done in time. */
 bool command_by_qga_show_tasks(struct machine *machine, deadline_t deadline);
 
 /* Runs the command, with further variables, and sets the verdict; false when the deadline has passed first. */

@@ -3,9 +3,7 @@
 
 #include "base/log.h"
 #include "machine/qga-call.h"
-
-/* The agent's exit status when it ran but could not attach (agent/agent.h). */
-#define ATTACH_FAILED 3
+#include "wire/guest.h"
 
 /* The agent, embedded in this program. */
 extern const char agent_blob[];
@@ -113,7 +111,7 @@ static enum start_result judge_start(const struct qga_exec_status *status, char 
         line = xasprintf("it ended with %s %d", status->signalled ? "signal" : "status", status->status);
     }
     set_reason(reason, line);
-    return !status->signalled && status->status == ATTACH_FAILED ? START_NEVER : START_NEXT;
+    return !status->signalled && status->status == GUEST_ATTACH_FAILED ? START_NEVER : START_NEXT;
 }
 
 static enum start_result start_agent(struct machine *machine, const char *place, deadline_t deadline, char **reason) {

@@ -128,7 +128,7 @@ static void read_file(struct subresults *results, const char *name, const void *
 }
 
 static bool has_fetched(const struct machine *machine) {
-    return machine->agent.fetched || machine->qemu_gone || machine->qmp.agent_closed;
+    return !machine->agent.fetching || machine->qemu_gone || machine->qmp.agent_closed;
 }
 
 static void read_files(struct subresults *results, deadline_t deadline) {
@@ -138,7 +138,7 @@ static void read_files(struct subresults *results, deadline_t deadline) {
     const struct buffer *files = &machine->agent.files;
 
     if (agent_client_fetch(&machine->agent, results->directory, results->path, FILES_LIMIT, false, &error) < 0 ||
-        !machine_wait(machine, has_fetched, deadline) || !machine->agent.fetched) {
+        !machine_wait(machine, has_fetched, deadline) || machine->agent.fetching) {
         results->failure = xasprintf("%s: the guest did not give it", results->path);
         return;
     }

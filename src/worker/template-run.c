@@ -171,10 +171,12 @@ static bool has_settled(const struct machine *machine) {
 }
 
 /* A system is frozen once it has come up and is quiet, or so much time has passed. False when the run has ended. */
-static bool settle_system(struct machine *machine) {
+static bool settle_system(struct machine *machine, const struct target *target) {
+    _cleanup_strv_ struct strv drivers = {0};
     uint64_t limit = machine->accel == ACCEL_KVM ? SETTLE_KVM : SETTLE_TCG;
 
-    agent_client_settle(&machine->agent, (uint32_t)(limit / NSEC_PER_MSEC));
+    share_driver_names(share_transport(target->share_choice), &drivers);
+    agent_client_settle(&machine->agent, (uint32_t)(limit / NSEC_PER_MSEC), &drivers);
     return machine_wait(machine, has_settled, deadline_in(limit + STEP_TIMEOUT)) && machine->agent.settled;
 }
 
@@ -202,7 +204,7 @@ void template_run_freeze(struct template_run *run, struct machine *machine, cons
         run->drafting = false;
         return;
     }
-    if (target->image && !settle_system(machine))
+    if (target->image && !settle_system(machine, target))
         return;
     saved = qmp_call(machine, "stop", NULL, deadline) && save_machine(run, machine, target, overlay_fd, &error);
     if (!machine->ended && !qmp_call_cont(machine, deadline_in(STEP_TIMEOUT)))

@@ -156,18 +156,22 @@ static bool set_up(struct worker *worker, deadline_t deadline) {
     struct machine *machine = &worker->machine;
     _cleanup_error_ struct error *error = NULL;
     _cleanup_strv_ struct strv environment = {0};
+    _cleanup_strv_ struct strv drivers = {0};
     const struct agent_setup setup = {
         .hostname = worker->target->image ? "" : "vmtest",
         .keep_clock = worker->target->image && !worker->template.found,
         .root = wire_root(worker->target),
         .mounts = worker->preparation.mounts,
         .n_mounts = worker->preparation.n_mounts,
+        .drivers = &drivers,
         .shell_environment = &environment,
     };
 
     add_shell_environment(worker, &environment);
+    if (worker->target->image)
+        share_driver_names(share_transport(worker->target->share_choice), &drivers);
     if (machine->by_qga)
-        return command_by_qga_set_up(machine, &worker->preparation, deadline);
+        return command_by_qga_set_up(machine, worker->target, &worker->preparation, deadline);
     if (agent_client_setup(&machine->agent, &setup, &error) < 0)
         end_by_error(machine, error);
     else if (!machine_wait(machine, is_set_up, deadline))

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the host sends to the agent in the guest: agent/serve.c, command.c, queue.c, setup.c and spawn.c as they are,
- * compiled with harmless.h. Nothing is started or mounted: a command is a number of a process that does not exist, and
- * what mounts, reboots or waits is replaced below. serve.c and command.c are included, to be put back into their first
- * state before each input.
+ * What the host sends to the agent in the guest: agent/serve.c and the files that read its frames as they are, compiled
+ * with harmless.h. Nothing is started or mounted: a command is a number of a process that does not exist, and what
+ * mounts, reboots or waits is replaced below. serve.c and command-streams.c are included, to be put back into their
+ * first state before each input.
  */
 #pragma GCC diagnostic ignored "-Wshadow"
-#include "../../agent/command.c"
+#include "../../agent/command-streams.c"
 #include "../../agent/serve.c"
 
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "agent/entropy.h"
+#include "agent/mount-points.h"
+#include "agent/oom.h"
+#include "agent/root.h"
+#include "agent/setup-thread.h"
 #include "fuzz.h"
 
 /* More than any system hands out. */
@@ -57,7 +63,7 @@ int fuzz_posix_openpt(int flags) {
 void fuzz_sync(void) {
 }
 
-int fail(struct failure *failure, const char *format, ...) {
+int failure_set(struct failure *failure, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
@@ -79,13 +85,10 @@ void power_off(void) {
     longjmp(powered_off, 1);
 }
 
-void settle(uint32_t limit_msec) {
+void settle_wait(uint32_t limit_msec) {
 }
 
-void shield_from_oom(void) {
-}
-
-void unshield_from_oom(void) {
+void oom_unshield(void) {
 }
 
 int entropy_add(const unsigned char *bytes, size_t size) {
@@ -100,45 +103,64 @@ int entropy_add(const unsigned char *bytes, size_t size) {
 void tasks_show(void) {
 }
 
+void power_before_exit(void (*callback)(void)) {
+}
+
+#define CHECK_ENDS(text) FUZZ_CHECK(strnlen(text, sizeof(text)) < sizeof(text))
+
 static void check_entry(const struct mount_entry *entry) {
-    FUZZ_CHECK(strnlen(entry->source, sizeof(entry->source)) < sizeof(entry->source));
-    FUZZ_CHECK(strnlen(entry->second, sizeof(entry->second)) < sizeof(entry->second));
-    FUZZ_CHECK(strnlen(entry->path, sizeof(entry->path)) < sizeof(entry->path));
+    CHECK_ENDS(entry->type);
+    CHECK_ENDS(entry->options);
+    CHECK_ENDS(entry->source);
+    CHECK_ENDS(entry->second);
+    CHECK_ENDS(entry->path);
 }
 
-void beside_begin(const struct setup *what) {
-    size_t n_entries = 0;
+void setup_thread_begin(struct settings *settings, const struct mount_entry *modules, char **environment) {
+    size_t n_strings = 0;
 
-    FUZZ_CHECK(role != ROLE_SOCKET && what->n_entries <= MAX_MOUNTS && what->root <= WIRE_ROOT_OWN);
-    setup_apply(what);
-    if (what->modules) {
-        FUZZ_CHECK(what->modules->kind == WIRE_MOUNT_MODULES);
-        check_entry(what->modules);
+    FUZZ_CHECK(role != ROLE_SOCKET);
+    settings_apply(settings);
+    if (modules) {
+        FUZZ_CHECK(modules->kind == WIRE_MOUNT_MODULES);
+        check_entry(modules);
     }
-    for (char **entry = what->shell_environment; *entry; entry++)
-        n_entries += strlen(*entry) < WIRE_PAYLOAD_MAX;
-    FUZZ_CHECK(n_entries <= 32);
+    for (char **string = environment; *string; string++)
+        n_strings += strlen(*string) < WIRE_PAYLOAD_MAX;
+    FUZZ_CHECK(n_strings <= 32);
 }
 
-void beside_wait(void) {
+void setup_thread_root_ready(int fd) {
 }
 
-void mounts_load_drivers(void) {
+void setup_thread_wait_applied(void) {
 }
 
-int mounts_enter_root(const struct mount_entry *entries, size_t count, enum wire_root root, struct failure *failure) {
-    FUZZ_CHECK(role == ROLE_INIT && count > 0 && entries[0].kind == WIRE_MOUNT_ROOT && root < WIRE_ROOT_OWN);
+void setup_thread_wait(void) {
+}
+
+int root_mount_share(const struct mount_entry *share, enum wire_root mode, struct failure *failure) {
+    FUZZ_CHECK(role == ROLE_INIT && share->kind == WIRE_MOUNT_ROOT && mode < WIRE_ROOT_OWN);
+    return 0;
+}
+
+int root_complete(const struct mount_entry *entries, size_t count, enum wire_root mode, struct failure *failure) {
+    FUZZ_CHECK(count > 0 && count <= MAX_MOUNTS);
     for (size_t i = 0; i < count; i++)
         check_entry(&entries[i]);
     return 0;
 }
 
-int mounts_add(const struct mount_entry *entry, struct failure *failure) {
-    check_entry(entry);
-    return entry->kind > WIRE_MOUNT_MODULES ? fail(failure, "a mount of an unknown kind: %s", entry->path) : 0;
+int root_enter(struct failure *failure) {
+    return 0;
 }
 
-void mounts_finish(enum wire_root root) {
+int mounts_add(const struct mount_entry *entry, struct failure *failure) {
+    check_entry(entry);
+    return entry->kind > WIRE_MOUNT_MODULES ? failure_set(failure, "a mount of an unknown kind: %s", entry->path) : 0;
+}
+
+void mount_points_make_readonly(void) {
 }
 
 static void start(enum role as) {
@@ -146,8 +168,9 @@ static void start(enum role as) {
     state = STATE_HELLO;
     command = (struct command){.in = -1, .out = -1, .err = -1};
     received_size = 0;
-    syncing = settling = 0;
-    sync_wanted = input_closed = false;
+    for (size_t i = 0; i < ARRAY_SIZE(errands); i++)
+        errands[i].child = 0;
+    input_closed = false;
     input_first = input_last = 0;
     if (port < 0) {
         port = memfd_create("fuzz-port", MFD_CLOEXEC);
@@ -159,7 +182,7 @@ static void start(enum role as) {
     send_hello();
 }
 
-/* As serve() does it, with the input in place of the port. */
+/* As serve_host() does it, with the input in place of the port. */
 static void converse(const uint8_t *data, size_t size, size_t piece) {
     while (size > 0) {
         size_t length = size < piece ? size : piece;
@@ -167,7 +190,7 @@ static void converse(const uint8_t *data, size_t size, size_t piece) {
         if (length > sizeof(received) - received_size)
             length = sizeof(received) - received_size;
         if (length == 0)
-            return; /* input that no command reads; serve() would wait */
+            return; /* input that no command reads; serve_host() would wait */
         memcpy(received + received_size, data, length);
         received_size += length;
         data += length;

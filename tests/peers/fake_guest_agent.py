@@ -167,7 +167,7 @@ class GuestAgent:
             return self.plan.get("places", {}).get(place, self.plan.get("start", 0)), place
         if data:
             fault("guest agent: an unexpected input-data")
-        if "mount -t 9p" in script:
+        if "mount -t " in script:
             return self.plan.get("mount", 0), None
         if "sysrq-trigger" in script:
             note("tasks")

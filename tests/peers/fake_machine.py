@@ -12,10 +12,10 @@ import time
 from fake_guest_agent import GuestAgent
 from fake_notes import fault, hang, note
 
-(HELLO, SETUP, READY, FAILED, EXEC, STDOUT, STDERR, STDIN, CREDIT, WINDOW, SIGNAL, EXITED, PING, PONG, POWEROFF, LOG,
- SYNC, SYNCED, SETTLE, SETTLED, CLOCK, TASKS, SHOWN, FETCH, FETCHED) = range(1, 26)
+(HELLO, SETUP, READY, FAILED, EXEC, STDOUT, STDERR, STDIN, CREDIT, WINDOW, SIGNAL, EXITED, PING, PONG, POWEROFF,
+ SYNC, SYNCED, SETTLE, SETTLED, CLOCK, TASKS, SHOWN, FETCH, FETCHED) = range(1, 25)
 ROOT_OWN = 3
-MOUNT_ROOT = 0
+MOUNT_ROOT, MOUNT_SHARE, MOUNT_BIND, MOUNT_MODULES = range(4)
 INHERIT = 16
 DATA_MAX = 64 << 10
 CREDIT_MAX = 1 << 20
@@ -34,9 +34,8 @@ def string(text):
     return struct.pack("<I", len(data)) + data
 
 
-def hello(version=1, release="6.1.0-fake", file_systems=("9p", "overlay")):
-    return frame(HELLO, struct.pack("<I", version) + string(release) + struct.pack("<I", len(file_systems))
-                 + b"".join(string(name) for name in file_systems))
+def hello(version=2, release="6.1.0-fake"):
+    return frame(HELLO, struct.pack("<I", version) + string(release))
 
 
 def exited(kind, status):
@@ -253,6 +252,8 @@ class Fake:
             if self.is_set_up or not self.guest:
                 fault("settle: not before the setup, or of no image")
             note("settled", reader.number("I"))
+            if reader.list(reader.bytes) not in ([b"9p", b"9pnet_virtio"], []):
+                fault("settle: the drivers are wrong")
             reader.done()
             self.send(frame(SETTLED))
         elif kind == CLOCK:
@@ -311,13 +312,22 @@ class Fake:
         mode = reader.number("I")
         if mode > ROOT_OWN or (mode == ROOT_OWN) != bool(self.guest):
             fault(f"setup: the root's mode is {mode}")
-        self.mounts = reader.list(lambda: (reader.number("I"), reader.number("I"), reader.bytes(), reader.bytes(),
-                                           reader.bytes()))
+        mounts = reader.list(lambda: (reader.number("I"), reader.number("I"), *(reader.bytes() for _ in range(5))))
+        self.mounts = [(kind, flags, *words[2:]) for kind, flags, *words in mounts]
+        drivers = reader.list(reader.bytes)
         variables = reader.list(reader.bytes)
         reader.done()
         if any(b"=" not in variable for variable in variables) or (variables and self.guest):
             fault("setup: the environment of the first shell is wrong")
         roots = [i for i, mount in enumerate(self.mounts) if mount[0] == MOUNT_ROOT or mount[4] == b"/"]
+        for kind, _, file_system, options, *_ in mounts:
+            loose = options.endswith(b",cache=loose")
+            if (file_system, bool(options)) != ((b"", False) if kind == MOUNT_BIND else (b"9p", True)):
+                fault(f"setup: a mount of kind {kind} is of type {file_system} with {options}")
+            if loose and kind not in (MOUNT_ROOT, MOUNT_MODULES):
+                fault("setup: the guest caches a share that others may change")
+        if drivers != ([b"9p", b"9pnet_virtio"] if self.guest and mounts else []):
+            fault(f"setup: the drivers are {drivers}")
         if roots != ([] if self.guest else [0]):
             fault("setup: the root is not the first mount, or an image has one")
         self.is_set_up = True

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.mark.parametrize("scenario, words", [
     ("hello_is_malformed", "a malformed hello"),
-    ("hello_is_of_another_version", "version 99 of the protocol, not 1"),
+    ("hello_is_of_another_version", "version 99 of the protocol, not 2"),
     ("garbage_before_hello", "bytes that are no frame"),
     ("frame_of_4_gb_before_hello", "bytes that are no frame"),
 ])

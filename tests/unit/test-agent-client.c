@@ -51,9 +51,6 @@ static void put_hello(struct buffer *out, uint32_t version, const char *release)
     wire_begin(&writer, data, sizeof(data), WIRE_HELLO);
     wire_put_u32(&writer, version);
     wire_put_string(&writer, release);
-    wire_put_u32(&writer, 2);
-    wire_put_string(&writer, "9p");
-    wire_put_string(&writer, "overlay");
     buffer_append(out, data, wire_end(&writer));
 }
 
@@ -90,7 +87,6 @@ static void put_sample(struct buffer *out, uint32_t type) {
         put_hello(out, WIRE_PROTOCOL_VERSION, "6.1.0");
         break;
     case WIRE_FAILED:
-    case WIRE_LOG:
         put_string(out, type, "words");
         break;
     case WIRE_EXITED:
@@ -145,7 +141,6 @@ static void a_whole_conversation_goes_through(void **state) {
     _cleanup_buffer_ struct buffer bytes = {0};
     _cleanup_(agent_client_deinit) struct agent_client client = {ASKED, .output = on_output, .context = &seen};
 
-    put_string(&bytes, WIRE_LOG, "an early word");
     put_hello(&bytes, WIRE_PROTOCOL_VERSION, "6.1.0-50-amd64");
     feed(&client, &bytes);
     assert_int_equal(client.state, AGENT_HELLO);
@@ -216,7 +211,6 @@ static void each_frame_has_its_place_and_no_other(void **state) {
         [WIRE_SETTLED] = H,
         [WIRE_PONG] = H | R | E | Y | F,
         [WIRE_SHOWN] = H | R | E | Y | F,
-        [WIRE_LOG] = S | H | R | E | Y | F,
         /* The rest is the host's to send; FETCHED comes where it was asked for alone. */
     };
 
@@ -291,13 +285,13 @@ static void files_come_once_they_are_asked_for(void **state) {
     put_way_to(&bytes, AGENT_SYNCED);
     feed(&client, &bytes);
     assert_int_equal(agent_client_fetch(&client, "/d", "*.xml", 8, false, &error), 0);
-    assert_false(client.fetched);
+    assert_true(client.fetching);
     bytes.size = 0;
     put_data(&bytes, WIRE_FETCHED, "0123456789", 10);
     put_data(&bytes, WIRE_FETCHED, "abcdef", 6);
     feed(&client, &bytes);
     assert_int_equal(client.files.size, 16);
-    assert_false(client.fetched);
+    assert_true(client.fetching);
     bytes.size = 0;
     put_data(&bytes, WIRE_FETCHED, "x", 1);
     assert_int_equal(agent_client_feed(&client, bytes.data, bytes.size, &error), -EPROTO);
@@ -321,7 +315,7 @@ static void another_version_of_the_protocol_is_refused_with_both_numbers(void **
     _cleanup_buffer_ struct buffer bytes = {0};
 
     put_hello(&bytes, 99, "6.1.0");
-    refuse(&bytes, "version 99 of the protocol, not 1");
+    refuse(&bytes, "version 99 of the protocol, not 2");
 }
 
 static void a_hello_cut_short_or_with_more_is_malformed(void **state) {
@@ -342,7 +336,7 @@ static void a_hello_cut_short_or_with_more_is_malformed(void **state) {
 static void a_hello_with_odd_fields_is_malformed(void **state) {
     _cleanup_free_ char *long_release = xmalloc(1000);
     _cleanup_buffer_ struct buffer too_long = {0};
-    _cleanup_buffer_ struct buffer too_many = {0};
+    _cleanup_buffer_ struct buffer too_much = {0};
     unsigned char data[64];
     struct wire_writer writer;
 
@@ -354,10 +348,9 @@ static void a_hello_with_odd_fields_is_malformed(void **state) {
     wire_begin(&writer, data, sizeof(data), WIRE_HELLO);
     wire_put_u32(&writer, WIRE_PROTOCOL_VERSION);
     wire_put_string(&writer, "6.1.0");
-    wire_put_u32(&writer, UINT32_MAX);
-    wire_put_string(&writer, "9p");
-    buffer_append(&too_many, data, wire_end(&writer));
-    refuse(&too_many, "a malformed hello");
+    wire_put_u32(&writer, 0);
+    buffer_append(&too_much, data, wire_end(&writer));
+    refuse(&too_much, "a malformed hello");
 }
 
 static void an_odd_exit_status_is_malformed(void **state) {
@@ -446,17 +439,22 @@ static void check_string(struct wire_reader *reader, const char *expected) {
 
 static void the_agent_is_sent_the_mounts(void **state) {
     static const struct agent_mount mounts[] = {
-        {.kind = WIRE_MOUNT_ROOT, .source = "root", .path = "/"},
-        {.kind = WIRE_MOUNT_SHARE, .writable = true, .source = "vmtest", .path = "/mnt/vmtest"},
+        {.kind = WIRE_MOUNT_ROOT, .type = "9p", .options = "a,b", .source = "root", .path = "/"},
+        {.kind = WIRE_MOUNT_SHARE, .writable = true, .type = "virtiofs", .source = "vmtest", .path = "/mnt/vmtest"},
+        {.kind = WIRE_MOUNT_BIND, .source = "/mnt/vmtest", .path = "/home"},
         {.kind = WIRE_MOUNT_MODULES, .source = "modules", .second = "modindex", .path = "/lib/modules/6.1"},
     };
     char path[] = "PATH=/bin", language[] = "LANG=C.UTF-8";
     char *variables[] = {path, language};
+    char module[] = "9p";
+    char *modules[] = {module};
+    const struct strv drivers = {.items = modules, .count = ARRAY_SIZE(modules)};
     const struct strv environment = {.items = variables, .count = ARRAY_SIZE(variables)};
     const struct agent_setup setup = {.hostname = "vmtest",
                                       .root = WIRE_ROOT_RO,
                                       .mounts = mounts,
                                       .n_mounts = ARRAY_SIZE(mounts),
+                                      .drivers = &drivers,
                                       .shell_environment = &environment};
     _cleanup_(agent_client_deinit) struct agent_client client = {0};
     struct wire_reader reader;
@@ -479,10 +477,14 @@ static void the_agent_is_sent_the_mounts(void **state) {
     for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
         assert_int_equal(wire_get_u32(&reader), mounts[i].kind);
         assert_int_equal(wire_get_u32(&reader), mounts[i].writable ? WIRE_MOUNT_WRITABLE : 0);
+        check_string(&reader, mounts[i].type ? mounts[i].type : "");
+        check_string(&reader, mounts[i].options ? mounts[i].options : "");
         check_string(&reader, mounts[i].source);
         check_string(&reader, mounts[i].second ? mounts[i].second : "");
         check_string(&reader, mounts[i].path);
     }
+    assert_int_equal(wire_get_u32(&reader), ARRAY_SIZE(modules));
+    check_string(&reader, "9p");
     assert_int_equal(wire_get_u32(&reader), ARRAY_SIZE(variables));
     for (size_t i = 0; i < ARRAY_SIZE(variables); i++)
         check_string(&reader, variables[i]);

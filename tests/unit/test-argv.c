@@ -229,7 +229,7 @@ static void a_machine_under_kvm_with_shares_and_extra_arguments(void **state) {
         "-s",
         NULL,
     };
-    static const struct qemu_share shares[] = {
+    static const struct share shares[] = {
         {.tag = "root", .path = "/"},
         {.tag = "vmtest", .path = "/home/a,b/,,=", .writable = true},
     };
@@ -246,6 +246,7 @@ static void a_machine_under_kvm_with_shares_and_extra_arguments(void **state) {
     config.num_cpus = 16;
     config.memory = UINT64_C(512) << 20;
     config.kernel_args = "loglevel=7 a=\"b, c\"";
+    config.transport = share_transport(SHARE_9P);
     config.shares = shares;
     config.n_shares = ARRAY_SIZE(shares);
     config.extra_args = &extra;

@@ -72,7 +72,7 @@ static const struct confine_host plain_host = {
     .program_resolved = "/usr/bin/qemu-system-x86_64", .home = "/home/user", .kernel_fd = -1, .initrd_fd = -1};
 
 static void a_kernel_target_reads_its_root_and_writes_its_share(void **state) {
-    const struct qemu_share shares[] = {{"root", "/", false}, {"vmtest", "/home/user/project", true}};
+    const struct share shares[] = {{"root", "/", false}, {"vmtest", "/home/user/project", true}};
     const struct qemu_snapshot snapshot = {.memory_fd = 9, .disk_fd = -1};
     struct confine_host host = plain_host;
     struct qemu_config config = {

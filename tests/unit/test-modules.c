@@ -165,7 +165,8 @@ static char *closure(struct fixture *fixture, const struct modules *modules, boo
     _cleanup_strv_ struct strv names = {0};
     struct module_file *files = NULL;
     size_t count = 0;
-    if (modules_closure(&fixture->kernel, modules, need_overlay, NULL, NULL, &files, &count, &error) < 0) {
+    if (modules_closure(&fixture->kernel, modules, share_transport(SHARE_9P), need_overlay, NULL, NULL, &files, &count,
+                        &error) < 0) {
         assert_null(strchr(error_message(error), '\n'));
         return xstrdup(error_message(error));
     }
@@ -282,7 +283,8 @@ static void test_kernel_that_cannot_be_unpacked_is_an_error(void **state) {
     size_t count = 7;
     _cleanup_error_ struct error *error = NULL;
     fixture->kernel.format = KERNEL_BZIMAGE;
-    assert_int_equal(modules_closure(&fixture->kernel, &modules, false, give_code, state, &files, &count, &error),
+    assert_int_equal(modules_closure(&fixture->kernel, &modules, share_transport(SHARE_9P), false, give_code, state,
+                                     &files, &count, &error),
                      -EBADMSG);
     says(error_message(error), "damaged");
     assert_int_equal(count, 7);

@@ -85,7 +85,7 @@ static void a_frame_cut_at_any_byte_asks_for_more_and_touches_nothing(void **sta
 
 static void what_stands_behind_a_frame_is_left_alone(void **state) {
     unsigned char data[64];
-    size_t size = build_sample(data, sizeof(data), WIRE_LOG);
+    size_t size = build_sample(data, sizeof(data), WIRE_FAILED);
     struct wire_frame frame;
     size_t used;
 
@@ -137,7 +137,7 @@ static void each_type_has_a_name_of_its_own(void **state) {
 }
 
 static void reader_over(struct wire_reader *reader, const void *data, size_t size) {
-    const struct wire_frame frame = {.type = WIRE_LOG, .payload = data, .size = size};
+    const struct wire_frame frame = {.type = WIRE_FAILED, .payload = data, .size = size};
 
     wire_reader_init(reader, &frame);
 }
@@ -192,7 +192,7 @@ static void a_writer_that_overflows_writes_nothing_more(void **state) {
         size_t size;
 
         memset(data, 0xaa, sizeof(data));
-        size = build_sample(data, capacity, WIRE_LOG);
+        size = build_sample(data, capacity, WIRE_FAILED);
         assert_int_equal(size, capacity < 36 ? 0 : 36);
         for (size_t i = capacity; i < sizeof(data); i++)
             assert_int_equal(data[i], 0xaa);

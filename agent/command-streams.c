@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command's own affairs: its streams, its input, its end. Its output is read only within the credit that the host
- * has granted. When it has been reaped, what is in its pipes at that moment is still drained, and nothing after that:
- * a background process that keeps them open holds nothing up. Spawning is in spawn.c.
+ * The command's streams and its end. Its output is read only within the credit that the host has granted. When it has
+ * been reaped, the bytes that are in its pipes at that moment are still drained, and nothing after that: a background
+ * process that keeps them open holds nothing up.
  */
+#include "agent/command-streams.h"
+
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/queue.h"
 
-/* Input that the command has not read yet. What does not fit waits in the port, and with it all that follows. */
+/* Input that the command has not read yet. The rest waits in the port, and with it all that follows. */
 #define INPUT_SIZE (8u << 20)
-/* More than a terminal's buffers hold, whatever of it has reached the side that can be counted. */
+/* More than a terminal's buffers hold. */
 #define TERMINAL_LEFT (64u << 10)
 #define END_OF_TRANSMISSION 4
 
@@ -24,7 +25,7 @@ static unsigned char input[INPUT_SIZE];
 static size_t input_first;
 static size_t input_last;
 static bool input_closed; /* the host has sent the end of file */
-static uint64_t taken;    /* what the command has read since command_input_taken() was last asked */
+static uint64_t taken;    /* bytes that the command has read since command_input_taken() was last asked */
 static_assert(INPUT_SIZE > 2 * WIRE_INPUT_CREDIT, "what the host may send finds room");
 
 static void close_stream(int *fd) {
@@ -62,8 +63,8 @@ void command_pump(struct command *command, bool error_stream) {
 }
 
 /*
- * How many bytes wait in a stream, at most. What was written to a terminal reaches its master by way of a work queue,
- * so it cannot be counted; but read() waits for that queue before it says EAGAIN.
+ * How many bytes wait in a stream, at most. Output of a terminal reaches its master by way of a work queue, so it
+ * cannot be counted; but read() waits for that queue before it says EAGAIN.
  */
 static uint64_t stream_left(int fd, bool terminal) {
     int waiting = 0;
@@ -99,10 +100,15 @@ void command_close(struct command *command) {
     input_first = input_last = 0;
 }
 
+/* Our end of the command's standard input, or -1. */
+static int input_end(const struct command *command) {
+    return command->terminal ? command->out : command->in;
+}
+
 bool command_input(struct command *command, const void *data, size_t size) {
     static const unsigned char end = END_OF_TRANSMISSION;
 
-    if ((command->terminal ? command->out : command->in) < 0 || input_closed)
+    if (input_end(command) < 0 || input_closed)
         return true; /* nobody is there to read it */
     if (size == 0) {
         input_closed = true;
@@ -126,8 +132,8 @@ bool command_input(struct command *command, const void *data, size_t size) {
     return true;
 }
 
-bool command_input_pending(void) {
-    return input_last > input_first;
+int command_input_fd(const struct command *command) {
+    return input_last > input_first ? input_end(command) : -1;
 }
 
 uint64_t command_input_taken(void) {
@@ -140,7 +146,7 @@ uint64_t command_input_taken(void) {
 }
 
 void command_flush_input(struct command *command) {
-    int fd = command->terminal ? command->out : command->in;
+    int fd = input_end(command);
 
     while (fd >= 0 && input_last > input_first) {
         ssize_t written = write(fd, input + input_first, input_last - input_first);

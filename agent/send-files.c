@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that the command leaves behind, for the host. A file that lay there before and has not been written since is of
- * an earlier run: what matches is noted before the command starts, by what no clock tells.
+ * Sends files that the command leaves behind to the host. A file from an earlier run is left out: the files that match
+ * are noted before the command starts, with all by which one that is written to differs, whatever the clock says.
  */
+#include "agent/send-files.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "agent.h"
 
 #define FILES_MAX 1024u
 
@@ -27,12 +27,12 @@ struct noted {
     struct timespec modified, changed;
 };
 
-/* What a FETCH frame asks for. */
-struct request {
+/* The request of a FETCH frame. */
+struct fetch_request {
     uint32_t flags;
     uint64_t limit;
-    char parent[2 * PATH_SIZE]; /* where the files lie */
-    char name[PATH_SIZE];       /* what they are called, or a pattern */
+    char parent[2 * PATH_MAX]; /* the files' directory */
+    char name[PATH_MAX];       /* their name, or a pattern */
 };
 
 static struct noted noted[FILES_MAX];
@@ -43,9 +43,9 @@ static int note_error; /* why the files from before the command are not known; 0
 static char names[FILES_MAX][NAME_MAX + 1];
 static size_t n_names;
 
-static bool get_request(const struct wire_frame *frame, struct request *request) {
-    static char directory[PATH_SIZE];
-    static char path[PATH_SIZE];
+static bool read_request(const struct wire_frame *frame, struct fetch_request *request) {
+    static char directory[PATH_MAX];
+    static char path[PATH_MAX];
     struct wire_reader reader;
     const char *slash;
 
@@ -68,13 +68,6 @@ static bool get_request(const struct wire_frame *frame, struct request *request)
     return true;
 }
 
-bool fetch_is_note(const struct wire_frame *frame) {
-    struct wire_reader reader;
-
-    wire_reader_init(&reader, frame);
-    return wire_get_u32(&reader) & WIRE_FETCH_NOTE;
-}
-
 static bool is_pattern(const char *name) {
     return strpbrk(name, "*?[") != NULL;
 }
@@ -83,54 +76,47 @@ static int compare_names(const void *a, const void *b) {
     return strcmp(a, b);
 }
 
-static void add_name(const char *name) {
+static void names_add(const char *name) {
     (void)snprintf(names[n_names++], sizeof(names[0]), "%s", name);
 }
 
-/* Fills `names`. Returns the directory, or -1 with errno; E2BIG: more match than are taken. */
-static int list(const struct request *request) {
-    int parent = open(request->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory;
+/* Adds the names that match. Returns an errno value; E2BIG: there are more than FILES_MAX. */
+static int names_scan(int parent, const char *pattern) {
+    _cleanup_closedir_ DIR *directory = fdopendir(dup(parent));
     const struct dirent *entry;
-    int problem;
+
+    if (!directory)
+        return errno;
+    for (errno = 0; (entry = readdir(directory)); errno = 0) {
+        if (fnmatch(pattern, entry->d_name, FNM_PERIOD) != 0)
+            continue;
+        if (n_names == FILES_MAX)
+            return E2BIG;
+        names_add(entry->d_name);
+    }
+    return errno;
+}
+
+/* Fills `names`. Returns the directory, or -1 with errno. */
+static int names_list(const struct fetch_request *request) {
+    _cleanup_close_ int parent = open(request->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int problem = 0;
 
     n_names = 0;
     if (parent < 0)
         return -1;
-    if (!is_pattern(request->name)) {
-        if (strlen(request->name) > NAME_MAX) {
-            (void)close(parent);
-            errno = ENAMETOOLONG;
-            return -1;
-        }
-        add_name(request->name);
-        return parent;
-    }
-    directory = fdopendir(dup(parent));
-    problem = directory ? 0 : errno;
-    while (directory && problem == 0) {
-        errno = 0;
-        entry = readdir(directory);
-        if (!entry)
-            break;
-        if (fnmatch(request->name, entry->d_name, FNM_PERIOD) != 0)
-            continue;
-        if (n_names == FILES_MAX)
-            problem = E2BIG;
-        else
-            add_name(entry->d_name);
-    }
-    if (problem == 0)
-        problem = errno; /* readdir()'s */
-    if (directory)
-        (void)closedir(directory);
+    if (is_pattern(request->name))
+        problem = names_scan(parent, request->name);
+    else if (strlen(request->name) > NAME_MAX)
+        problem = ENAMETOOLONG;
+    else
+        names_add(request->name);
     if (problem != 0) {
-        (void)close(parent);
         errno = problem;
         return -1;
     }
     qsort(names, n_names, sizeof(names[0]), compare_names);
-    return parent;
+    return TAKE_FD(parent);
 }
 
 static struct noted note_of(const struct stat *status) {
@@ -158,23 +144,16 @@ static bool is_noted(const struct stat *status) {
     return false;
 }
 
-void fetch_note(const struct wire_frame *frame) {
-    static struct request request;
+static void note_files(const struct fetch_request *request) {
     struct stat status;
-    int parent;
+    _cleanup_close_ int parent = names_list(request);
 
     n_noted = 0;
-    note_error = 0;
-    if (!get_request(frame, &request))
-        return;
-    parent = list(&request);
     note_error = parent < 0 && errno != ENOENT && errno != ENOTDIR ? errno : 0;
     for (size_t i = 0; parent >= 0 && i < n_names; i++) {
         if (fstatat(parent, names[i], &status, 0) == 0 && S_ISREG(status.st_mode))
             noted[n_noted++] = note_of(&status);
     }
-    if (parent >= 0)
-        (void)close(parent);
 }
 
 static void write_all(int fd, const void *data, size_t size) {
@@ -192,24 +171,24 @@ static void write_all(int fd, const void *data, size_t size) {
     }
 }
 
-static void put(int out, uint32_t kind, const void *data, size_t size) {
+static void record_write(int out, uint32_t kind, const void *data, size_t size) {
     unsigned char head[WIRE_HEADER_SIZE];
 
-    /* As the head of a frame, with the two numbers the other way round. */
+    /* A record's head has the two numbers of a frame's header the other way round. */
     wire_put_header(head, (uint32_t)size, kind);
     write_all(out, head, sizeof(head));
     write_all(out, data, size);
 }
 
-static _Noreturn void give_up(int out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static _Noreturn void give_up(int out, const char *format, ...) {
+static _Noreturn void records_give_up(int out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static _Noreturn void records_give_up(int out, const char *format, ...) {
     char text[1024];
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    put(out, WIRE_FETCH_ERROR, text, strlen(text));
+    record_write(out, WIRE_FETCH_ERROR, text, strlen(text));
     _exit(0);
 }
 
@@ -218,45 +197,45 @@ static uint64_t send_file(int out, const char *name, int fd, uint64_t limit) {
     static char data[WIRE_DATA_MAX];
     ssize_t got;
 
-    put(out, WIRE_FETCH_NAME, name, strlen(name));
+    record_write(out, WIRE_FETCH_NAME, name, strlen(name));
     while ((got = read(fd, data, sizeof(data))) != 0) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            give_up(out, "%s: %s", name, strerror(errno));
+            records_give_up(out, "%s: %s", name, strerror(errno));
         if ((uint64_t)got > limit)
-            give_up(out, "%s: there is too much of it", name);
+            records_give_up(out, "%s: the files are too large", name);
         limit -= (uint64_t)got;
-        put(out, WIRE_FETCH_DATA, data, (size_t)got);
+        record_write(out, WIRE_FETCH_DATA, data, (size_t)got);
     }
     return limit;
 }
 
-static _Noreturn void send_files(int out, const struct request *request) {
+static _Noreturn void send_files(int out, const struct fetch_request *request) {
     uint64_t limit = request->limit;
-    int parent = list(request);
+    int parent = names_list(request);
     size_t n_sent = 0;
     size_t n_old = 0;
 
     if (note_error == E2BIG)
-        give_up(out, "%s/%s: more than %u files matched before the command started", request->parent, request->name,
-                FILES_MAX);
+        records_give_up(out, "%s/%s: more than %u files matched before the command started", request->parent,
+                        request->name, FILES_MAX);
     if (note_error != 0)
-        give_up(out, "%s/%s: could not be looked at before the command started: %s", request->parent, request->name,
-                strerror(note_error));
+        records_give_up(out, "%s/%s: could not be looked at before the command started: %s", request->parent,
+                        request->name, strerror(note_error));
     if (parent < 0 && errno == E2BIG)
-        give_up(out, "%s/%s: more than %u files match", request->parent, request->name, FILES_MAX);
+        records_give_up(out, "%s/%s: more than %u files match", request->parent, request->name, FILES_MAX);
     if (parent < 0)
-        give_up(out, "%s: %s", request->parent, strerror(errno));
+        records_give_up(out, "%s: %s", request->parent, strerror(errno));
     for (size_t i = 0; i < n_names; i++) {
         struct stat status;
-        /* What is no file, such as a FIFO that nobody writes to, must not be waited for. */
+        /* O_NONBLOCK: a FIFO that nobody writes to must not be waited for. */
         int fd = openat(parent, names[i], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
         if (fd < 0 || fstat(fd, &status) < 0)
-            give_up(out, "%s/%s: %s", request->parent, names[i], strerror(errno));
+            records_give_up(out, "%s/%s: %s", request->parent, names[i], strerror(errno));
         if (!S_ISREG(status.st_mode))
-            give_up(out, "%s/%s: is no regular file", request->parent, names[i]);
+            records_give_up(out, "%s/%s: not a regular file", request->parent, names[i]);
         if (is_noted(&status)) {
             n_old++;
         } else {
@@ -266,22 +245,27 @@ static _Noreturn void send_files(int out, const struct request *request) {
         (void)close(fd);
     }
     if (n_sent == 0)
-        give_up(out,
-                n_old > 0 ? "%s/%s: is from before the command, which has not written to it"
-                          : "%s/%s: there is no such file",
-                request->parent, request->name);
+        records_give_up(out,
+                        n_old > 0 ? "%s/%s: from before the command, which has not written to it"
+                                  : "%s/%s: there is no such file",
+                        request->parent, request->name);
     _exit(0);
 }
 
-int fetch_start(const struct wire_frame *frame, struct failure *failure) {
-    static struct request request;
+int files_fetch(const struct wire_frame *frame, int *ret_fd, struct failure *failure) {
+    static struct fetch_request request;
     int fds[2];
     pid_t child;
 
-    if (!get_request(frame, &request))
-        return fail(failure, "a malformed request for files");
+    *ret_fd = -1;
+    if (!read_request(frame, &request))
+        return request.flags & WIRE_FETCH_NOTE ? 0 : failure_set(failure, "a malformed request for files");
+    if (request.flags & WIRE_FETCH_NOTE) {
+        note_files(&request);
+        return 0;
+    }
     if (pipe2(fds, O_CLOEXEC) < 0)
-        return fail(failure, "a pipe: %s", strerror(errno));
+        return failure_set(failure, "a pipe: %s", strerror(errno));
     child = fork();
     if (child == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -289,8 +273,10 @@ int fetch_start(const struct wire_frame *frame, struct failure *failure) {
         send_files(fds[1], &request);
     }
     (void)close(fds[1]);
+    *ret_fd = fds[0];
     if (child > 0)
-        return fds[0];
+        return 0;
     (void)close(fds[0]);
-    return fail(failure, "a process that reads files: %s", strerror(errno));
+    *ret_fd = -1;
+    return failure_set(failure, "a process that reads files: %s", strerror(errno));
 }

@@ -1,44 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread for what a set-up can do on another processor while the first one mounts the root: the settings, the file
- * systems of the modules, and a first start of the shell, after which an emulated processor has translated most of
- * what the command's start runs through, and the guest has read the files. The thread exists before a machine may be
- * frozen, so that its clones need not make it; it has a root directory of its own (unshare(2), CLONE_FS).
+ * A thread for the part of a set-up that another processor can do while the first one mounts the root: the settings,
+ * the file systems of the modules, and a first start of the shell, after which an emulated processor has translated
+ * most of the code that the command's start runs through, and the guest has read the files. The thread exists before a
+ * machine may be frozen, so that its clones need not make it; it has a root directory of its own (unshare(2),
+ * CLONE_FS).
  */
+#include "agent/setup-thread.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <spawn.h>
-#include <stddef.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/command-start.h"
 
 static bool running;
 static sem_t prepared, begun, applied, done, root_ready;
 static bool has_own_root;
 static int null = -1;
-static const struct setup *setup;
+static struct settings *settings;
+static const struct mount_entry *modules;
+static char **shell_environment;
 static int root_fd = -1;
 
-static void stage(void) {
-    if (setup->modules)
-        mounts_stage_modules(setup->modules);
+static void stage_modules(void) {
+    if (modules)
+        mounts_stage_modules(modules);
 }
 
 /*
- * Starts the shell with nothing to do, while the pseudo file systems are not there yet. It is nobody's business how it
- * ends; serve.c reaps it.
+ * Starts the shell with nothing to do, before the pseudo file systems are there. Its exit status does not matter;
+ * serve.c reaps it.
  */
 static void start_shell(void) {
-    const char *argv[5] = {0};
+    char *argv[] = {NULL, NULL, (char *)"-c", (char *)":", NULL};
+    char **shell;
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t none;
     pid_t pid;
 
-    if (fchdir(root_fd) < 0 || chroot(".") < 0 || !spawn_shell(argv, ":"))
+    if (fchdir(root_fd) < 0 || chroot(".") < 0)
+        return;
+    shell = command_prepend_shell(&argv[2]);
+    if (!shell)
         return;
     (void)sigemptyset(&none);
     if (posix_spawn_file_actions_init(&files) != 0 || posix_spawnattr_init(&attributes) != 0)
@@ -49,10 +58,10 @@ static void start_shell(void) {
     }
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
-    (void)posix_spawn(&pid, argv[0], &files, &attributes, (char *const *)argv, setup->shell_environment);
+    (void)posix_spawn(&pid, shell[0], &files, &attributes, shell, shell_environment);
 }
 
-static void *work(void *unused) {
+static void *thread_main(void *unused) {
     (void)unused;
     has_own_root = unshare(CLONE_FS) == 0;
     (void)sem_post(&prepared);
@@ -60,25 +69,25 @@ static void *work(void *unused) {
         return NULL;
     while (sem_wait(&begun) < 0)
         ;
-    setup_apply(setup);
+    settings_apply(settings);
     (void)sem_post(&applied);
-    stage();
+    stage_modules();
     (void)sem_post(&done);
     while (sem_wait(&root_ready) < 0)
         ;
-    if (root_fd >= 0 && null >= 0 && setup->shell_environment[0])
+    if (root_fd >= 0 && null >= 0 && shell_environment[0])
         start_shell();
     return NULL;
 }
 
-void beside_start(void) {
+void setup_thread_start(void) {
     pthread_t thread;
 
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || sem_init(&prepared, 0, 0) < 0 || sem_init(&begun, 0, 0) < 0 ||
         sem_init(&applied, 0, 0) < 0 || sem_init(&done, 0, 0) < 0 || sem_init(&root_ready, 0, 0) < 0)
         return;
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (pthread_create(&thread, NULL, work, NULL) != 0)
+    if (pthread_create(&thread, NULL, thread_main, NULL) != 0)
         return;
     (void)pthread_detach(thread);
     while (sem_wait(&prepared) < 0)
@@ -86,30 +95,32 @@ void beside_start(void) {
     running = has_own_root;
 }
 
-void beside_begin(const struct setup *what) {
-    setup = what;
+void setup_thread_begin(struct settings *new_settings, const struct mount_entry *new_modules, char **environment) {
+    settings = new_settings;
+    modules = new_modules;
+    shell_environment = environment;
     if (running) {
         (void)sem_post(&begun);
         return;
     }
-    setup_apply(setup);
-    stage();
+    settings_apply(settings);
+    stage_modules();
 }
 
-void beside_wait_applied(void) {
+void setup_thread_wait_applied(void) {
     static bool waited;
 
     while (running && !waited)
         waited = sem_wait(&applied) == 0;
 }
 
-void beside_root_ready(int fd) {
+void setup_thread_root_ready(int fd) {
     root_fd = fd;
     if (running)
         (void)sem_post(&root_ready);
 }
 
-void beside_wait(void) {
+void setup_thread_wait(void) {
     static bool waited;
 
     while (running && !waited)

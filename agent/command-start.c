@@ -3,34 +3,29 @@
  * Starting the command: the EXEC frame is unpacked into static storage, pipes or a pseudo terminal are made, and the
  * child becomes the leader of a session of its own, with default signals and nothing of the agent's.
  */
+#include "agent/command-start.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <limits.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "agent.h"
+#include "agent/oom.h"
+#include "wire/guest-shells.h"
 
 #define PIPE_SIZE (1 << 20)
 #define MAX_STRINGS (1u << 18)
 
-struct request {
+struct exec_request {
     uint32_t flags;
     uint64_t credit;
     unsigned rows, columns;
-    char directory[PATH_SIZE];
+    char directory[PATH_MAX];
     char **argv;
     char **environment;
-};
-
-/* Where a shell may be, in order of preference (src/prepare/prepare.c has the same list). */
-static const char *const shells[] = {
-    "/bin/bash",     "/usr/bin/bash", "/usr/local/bin/bash", "/run/current-system/sw/bin/bash",
-    "/bin/sh",       "/usr/bin/sh",   "/bin/busybox",        "/usr/bin/busybox",
-    "/sbin/busybox", "/busybox",
 };
 
 /* The strings of a request, each with its NUL, and pointers to them. */
@@ -40,11 +35,11 @@ static char *strings[MAX_STRINGS + 2];
 static size_t strings_used;
 
 /* Reads a list of strings; NULL when it is malformed. `spare` entries are left free in front of it. */
-static char **get_list(struct wire_reader *reader, size_t spare) {
+static char **read_list(struct wire_reader *reader, size_t spare) {
     uint32_t count = wire_get_u32(reader);
     char **list;
 
-    if (count > MAX_STRINGS || strings_used + spare + count + 1 > COUNT(strings))
+    if (count > MAX_STRINGS || strings_used + spare + count + 1 > ARRAY_SIZE(strings))
         return NULL;
     strings_used += spare;
     list = &strings[strings_used];
@@ -62,7 +57,7 @@ static char **get_list(struct wire_reader *reader, size_t spare) {
     return list;
 }
 
-/* What a system's services may run without; a login would set it. */
+/* Variables that a login sets and a system's services may lack. */
 static const char *const login_defaults[] = {
     "HOME=/root",
     "USER=root",
@@ -80,11 +75,11 @@ static bool has_name(char *const *list, const char *entry) {
     return false;
 }
 
-/* Adds to the list, which is the last one that get_list() has read. False when there is no room. */
+/* Adds to the list, which is the last one that read_list() has read. False when there is no room. */
 static bool add_default(char **list, const char *entry) {
     if (has_name(list, entry))
         return true;
-    if (strings_used >= COUNT(strings))
+    if (strings_used >= ARRAY_SIZE(strings))
         return false;
     strings[strings_used - 1] = (char *)entry;
     strings[strings_used++] = NULL;
@@ -96,14 +91,14 @@ static bool inherit_environment(char **list) {
         if (!add_default(list, *entry))
             return false;
     }
-    for (size_t i = 0; i < COUNT(login_defaults); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(login_defaults); i++) {
         if (!add_default(list, login_defaults[i]))
             return false;
     }
     return true;
 }
 
-static bool get_request(const struct wire_frame *frame, struct request *request) {
+static bool read_request(const struct wire_frame *frame, struct exec_request *request) {
     struct wire_reader reader;
 
     text_used = strings_used = 0;
@@ -113,24 +108,23 @@ static bool get_request(const struct wire_frame *frame, struct request *request)
     request->rows = wire_get_u32(&reader);
     request->columns = wire_get_u32(&reader);
     wire_get_string(&reader, request->directory, sizeof(request->directory));
-    request->argv = get_list(&reader, 3);
-    request->environment = request->argv ? get_list(&reader, 0) : NULL;
+    request->argv = read_list(&reader, 3);
+    request->environment = request->argv ? read_list(&reader, 0) : NULL;
     if (!request->environment || !wire_reader_done(&reader))
         return false;
     return !(request->flags & WIRE_EXEC_INHERIT) || inherit_environment(request->environment);
 }
 
-/* In the root of whoever calls; NULL: there is none. */
-static const char *find_shell(void) {
-    for (size_t i = 0; i < COUNT(shells); i++) {
-        if (access(shells[i], X_OK) == 0)
-            return shells[i];
+char **command_prepend_shell(char **argv) {
+    for (size_t i = 0; i < ARRAY_SIZE(guest_shells); i++) {
+        if (access(guest_shells[i], X_OK) < 0)
+            continue;
+        if (strstr(guest_shells[i], "busybox"))
+            *--argv = (char *)"sh";
+        *--argv = (char *)guest_shells[i];
+        return argv;
     }
     return NULL;
-}
-
-static bool is_busybox(const char *shell) {
-    return strstr(shell, "busybox") != NULL;
 }
 
 /* A script from the argument, a shell for a person, or a script from standard input. */
@@ -140,34 +134,16 @@ static const char *shell_option(uint32_t flags) {
     return flags & WIRE_EXEC_TERMINAL ? "-i" : "-s";
 }
 
-/* Puts the shell in front of the script, in the places that get_list() left free. */
-static int choose_shell(struct request *request, struct failure *failure) {
-    const char *shell = find_shell();
+/* Puts the shell in front of the script, in the places that read_list() left free. */
+static int choose_shell(struct exec_request *request, struct failure *failure) {
     char **argv = request->argv;
 
-    if (!shell)
-        return fail(failure, "the guest's root has no shell: neither bash nor sh nor busybox in /bin or /usr/bin");
     *--argv = (char *)shell_option(request->flags);
-    if (is_busybox(shell))
-        *--argv = (char *)"sh";
-    *--argv = (char *)shell;
-    request->argv = argv;
+    request->argv = command_prepend_shell(argv);
+    if (!request->argv)
+        return failure_set(failure,
+                           "the guest's root has no shell: neither bash nor sh nor busybox in /bin or /usr/bin");
     return 0;
-}
-
-bool spawn_shell(const char *argv[5], const char *script) {
-    const char *shell = find_shell();
-    size_t used = 0;
-
-    if (!shell)
-        return false;
-    argv[used++] = shell;
-    if (is_busybox(shell))
-        argv[used++] = "sh";
-    argv[used++] = "-c";
-    argv[used++] = script;
-    argv[used] = NULL;
-    return true;
 }
 
 static const char *search_path(char *const *environment) {
@@ -189,7 +165,7 @@ static void exec_on_path(char **argv, char **environment) {
     }
     while (*path) {
         size_t length = strcspn(path, ":");
-        char file[PATH_SIZE];
+        char file[PATH_MAX];
 
         if ((size_t)snprintf(file, sizeof(file), "%.*s/%s", (int)length, length ? path : ".", argv[0]) < sizeof(file)) {
             (void)execve(file, argv, environment);
@@ -201,11 +177,11 @@ static void exec_on_path(char **argv, char **environment) {
     errno = result;
 }
 
-_Noreturn static void become_command(const struct request *request, const int streams[3], bool terminal) {
+_Noreturn static void become_command(const struct exec_request *request, const int streams[3], bool terminal) {
     sigset_t none;
 
     if (role != ROLE_INIT)
-        unshield_from_oom();
+        oom_unshield();
     for (int number = 1; number < NSIG; number++)
         (void)signal(number, SIG_DFL);
     (void)sigemptyset(&none);
@@ -256,7 +232,7 @@ static int make_pipes(struct command *command, bool with_input, int streams[3]) 
     return 0;
 }
 
-static int make_terminal(struct command *command, const struct request *request, int streams[3]) {
+static int make_terminal(struct command *command, const struct exec_request *request, int streams[3]) {
     struct winsize size = {.ws_row = (unsigned short)request->rows, .ws_col = (unsigned short)request->columns};
     char name[64];
 
@@ -278,31 +254,31 @@ static void close_streams(int streams[3], bool terminal) {
 }
 
 int command_start(struct command *command, const struct wire_frame *frame, struct failure *failure) {
-    static struct request request;
+    static struct exec_request request;
     int streams[3] = {-1, -1, -1};
     bool terminal;
     int r;
 
-    if (!get_request(frame, &request))
-        return fail(failure, "the request to run the command is malformed");
+    if (!read_request(frame, &request))
+        return failure_set(failure, "the request to run the command is malformed");
     terminal = request.flags & WIRE_EXEC_TERMINAL;
     if (request.flags & WIRE_EXEC_SHELL && choose_shell(&request, failure) < 0)
         return -1;
     if (!request.argv[0])
-        return fail(failure, "there is no command to run");
+        return failure_set(failure, "there is no command to run");
     if (request.directory[0] && chdir(request.directory) < 0)
-        return fail(failure, "the working directory %s: %s", request.directory, strerror(errno));
+        return failure_set(failure, "the working directory %s: %s", request.directory, strerror(errno));
 
     *command = (struct command){.in = -1, .out = -1, .err = -1, .terminal = terminal, .credit = request.credit};
     r = terminal ? make_terminal(command, &request, streams)
                  : make_pipes(command, request.flags & WIRE_EXEC_STDIN, streams);
     if (r < 0)
-        return fail(failure, "making the command's %s: %s", terminal ? "terminal" : "pipes", strerror(errno));
+        return failure_set(failure, "making the command's %s: %s", terminal ? "terminal" : "pipes", strerror(errno));
     command->pid = fork();
     if (command->pid == 0)
         become_command(&request, streams, terminal);
     close_streams(streams, terminal);
     if (command->pid < 0)
-        return fail(failure, "starting the command: %s", strerror(errno));
+        return failure_set(failure, "starting the command: %s", strerror(errno));
     return 0;
 }
