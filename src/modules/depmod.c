@@ -2,7 +2,7 @@
 /*
  * The index of a modules directory, kept in the cache:
  *
- *     modules/KEY.list     the paths whose times make up the next key (index-list.c)
+ *     modules/KEY.list     the paths whose times make up the next key (depmod-list.c)
  *     modules/KEY/index/   the index: what a guest gets as a layer over the modules
  *     modules/KEY/view/    the same and the modules, as symbolic links: libkmod only knows modules beside their index
  *     modules/KEY/unpacked/  the modules that guests need, where they are compressed

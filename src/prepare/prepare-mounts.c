@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Decides which host directories the guest gets and where it mounts them (README.md, "What the guest sees"), in the
- * order in which the guest mounts them. agent/mounts.c does what is decided here.
+ * order in which the guest mounts them. agent/mount-shares.c does what is decided here.
  */
 #include <limits.h>
 #include <sys/stat.h>

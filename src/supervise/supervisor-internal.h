@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the supervisor share: supervisor.c (the loop, signals), slot.c (a running job), output.c. */
+/* What the files of the supervisor share: supervisor.c (the loop, signals), slot.c (a running job), sink-writer.c. */
 #ifndef VMTEST_SUPERVISE_SUPERVISOR_INTERNAL_H
 #define VMTEST_SUPERVISE_SUPERVISOR_INTERNAL_H
 
@@ -82,7 +82,7 @@ short slot_events(const struct slot *slot);
 /* Moves records; at the worker's end the job ends, or begins its next attempt. True when the slot has become free. */
 bool slot_serve(struct slot *slot, short revents);
 
-/* output.c */
+/* sink-writer.c */
 void output_write(struct writer *writer, int fd, const void *data, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loop over all slots, and signals. The schedule says which job starts, a slot runs it (slot.c), what the sinks
- * write goes through output.c.
+ * write goes through sink-writer.c.
  *
  * The first signal is passed on to the workers, which cancel their runs in good order; the second kills them, and their
  * QEMUs die with them. A reader of standard output that went away counts as a signal too (SIGPIPE), since nobody is

@@ -12,6 +12,10 @@ PAGES = ["README.md", *sorted(path for pattern in ("docs/*.md", "tests/*/README.
                               for path in glob.glob(pattern, root_dir=TOP))]
 PATH = re.compile(r"(?<![\w./-])(?:src|agent|tests|scripts|bench|examples|docs|man)/[\w./-]*\w")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#:]*)(?:#([^)]*))?\)")
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+SOURCE_NAME = re.compile(r"(?<![\w./-])(?:[a-z0-9-]+/)*[a-z0-9-]+\.[ch]\b")
+# Their comments name files of the Linux kernel.
+KERNEL_SOURCES = ("src/console/findings-table.c", "src/qemu/confine.c")
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
@@ -71,6 +75,14 @@ def test_the_architecture_names_functions_and_types_that_exist():
                  if not re.search(rf"\b{name}\([^;]*\) {{$", code, re.MULTILINE)}
     types = {name for name in re.findall(r"`((?:enum|struct) \w+)`", page) if f"{name} {{" not in code}
     assert not functions | types, "docs/architecture.md names what is not in the code"
+
+
+@pytest.mark.parametrize("path", [path for path in sources() if path not in KERNEL_SOURCES])
+def test_a_comment_names_files_that_exist(path):
+    around = [TOP, f"{TOP}/src", f"{TOP}/{os.path.dirname(path)}"]
+    missing = {name for comment in COMMENT.findall(read(path)) for name in SOURCE_NAME.findall(comment)
+               if not any(os.path.exists(f"{directory}/{name}") for directory in around)}
+    assert not missing, f"{path} names files that are not in the tree"
 
 
 def test_the_architecture_lists_every_room():

@@ -230,7 +230,7 @@ static void a_payload_cut_at_any_byte_is_malformed(void **state) {
     }
 }
 
-/* Offsets of the fields, as record.c lays them out: nsec, stage, stream, two more; then verdict, detail, stage. */
+/* Offsets of the fields, as ipc.c lays them out: nsec, stage, stream, two more; then verdict, detail, stage. */
 static void values_outside_their_tables_are_malformed(void **state) {
     static const struct {
         size_t offset;

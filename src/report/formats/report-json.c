@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The JSON report, as docs/report-format.md describes it: a report and all that is in it, so that the shards of a run
- * can be joined and a run can be split by the times of an earlier one. report-read.c reads it back. It is pure ASCII:
+ * can be joined and a run can be split by the times of an earlier one. report-reader.c reads it back. It is pure ASCII:
  * what the guest printed cannot confuse a terminal on which somebody looks at the file.
  */
 #include <inttypes.h>
