@@ -35,8 +35,7 @@ static_assert(BOOT_PANIC_GRACE < 2 * NSEC_PER_SEC, "a panic is reported within 2
 /* Put into the console's text when an image reboots on its way up. */
 #define REBOOT_MARK KMSG_REBOOT_MARK
 
-/* The console since the guest's last reboot. Never NULL. */
-static const char *this_boot(const struct machine *machine) {
+const char *machine_boot_text(const struct machine *machine) {
     const char *text = machine->console.data ? machine->console.data : "";
 
     for (const char *mark; (mark = strstr(text, REBOOT_MARK)) != NULL;)
@@ -159,9 +158,9 @@ static uint64_t count_answers(const struct machine *machine) {
  */
 static void ask_guest(struct machine *machine) {
     /* The guest agent is asked for the command's end all the time. */
-    uint64_t open = machine->by_qga ? 1 : machine->agent.pings - machine->agent.pongs;
+    uint64_t open = machine->agentless ? 1 : machine->agent.pings - machine->agent.pongs;
 
-    if (!machine->by_qga)
+    if (!machine->agentless)
         agent_client_ping(&machine->agent, clock_now());
     machine->answers_awaited = count_answers(machine) + open;
 }
@@ -223,7 +222,7 @@ static void judge_boot_console(struct machine *machine) {
     if (machine->qga_fd < 0 || machine_is_up(machine))
         return;
 
-    const char *text = this_boot(machine);
+    const char *text = machine_boot_text(machine);
 
     if (boot_console_failure(text))
         machine->boot_failure_due =
@@ -233,17 +232,10 @@ static void judge_boot_console(struct machine *machine) {
 }
 
 static void end_by_boot_failure(struct machine *machine) {
-    if (strstr(this_boot(machine), PANIC_MARK))
+    if (strstr(machine_boot_text(machine), PANIC_MARK))
         end_by_panic(machine);
     else
-        machine_end(machine, VERDICT_ERROR, 0, "%s", boot_console_failure(this_boot(machine)));
-}
-
-char *machine_likely_reason(const struct machine *machine) {
-    if (machine->qga_answers > 0)
-        return xstrdup("its guest agent answers, but vmtest's agent, which it starts, did not come up; give it more "
-                       "time (boot_timeout)");
-    return boot_console_guess(this_boot(machine), machine->qmp.qga_opened > 0);
+        machine_end(machine, VERDICT_ERROR, 0, "%s", boot_console_failure(machine_boot_text(machine)));
 }
 
 /* Whether a mark stands in the console's last `size` bytes; it may have been begun before them. */
@@ -292,7 +284,7 @@ static void judge_reset(struct machine *machine) {
     if (machine->qmp.resets == machine->resets_taken || machine->closing)
         return;
     machine->resets_taken = machine->qmp.resets;
-    if (machine->boot_failure_due != DEADLINE_NONE && strstr(this_boot(machine), PANIC_MARK))
+    if (machine->boot_failure_due != DEADLINE_NONE && strstr(machine_boot_text(machine), PANIC_MARK))
         end_by_panic(machine);
     else if (machine_is_up(machine))
         machine_end(machine, VERDICT_LOST, 0, "the guest rebooted %s", describe_stage(machine));

@@ -256,7 +256,7 @@ static void on_agent(struct machine *machine, char *data) {
 }
 
 bool machine_is_up(const struct machine *machine) {
-    return machine->agent.state != AGENT_SILENT || machine->by_qga;
+    return machine->agent.state != AGENT_SILENT || machine->agentless;
 }
 
 static void on_qga(struct machine *machine, char *data) {

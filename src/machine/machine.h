@@ -20,6 +20,8 @@
 /* Output that the supervisor has not taken yet: beyond this the guest is not granted more, and its console waits. */
 #define MACHINE_QUEUE_LIMIT (1u << 20)
 
+struct image_way;
+
 /* A piece of the command's standard output; without `data`, some of it was lost. */
 typedef void machine_stdout_fn(void *context, const void *data, size_t size);
 
@@ -40,7 +42,8 @@ struct machine {
     struct qga qga;
     bool writes_image;              /* there is no overlay: what the guest writes stays */
     bool windows;                   /* the guest agent says so */
-    bool by_qga;                    /* there is no agent of ours: the guest agent runs the command */
+    const struct image_way *way;    /* into an image (machine/image-way.h); NULL: a kernel target */
+    bool agentless;                 /* vmtest's agent does not run there: the way does its work */
     unsigned qga_opening;           /* the opening of the guest agent's port since which it is talked to */
     uint64_t qga_answers;           /* how many requests it has answered */
     unsigned resets_taken;          /* reboots that have been judged */
@@ -142,8 +145,8 @@ void machine_judge_time(struct machine *machine);
 /* The agent's socket was closed. */
 void machine_judge_lost_port(struct machine *machine);
 void machine_judge_qmp(struct machine *machine);
-/* What is to be told of an image that did not come up in time: why that may be. Caller frees. */
-char *machine_likely_reason(const struct machine *machine);
+/* The console since the guest's last reboot. Never NULL. */
+const char *machine_boot_text(const struct machine *machine);
 /* The last lines of the console, as text; never NULL, owned by the machine. */
 const char *machine_console_tail(struct machine *machine);
 /* The same of what the command wrote. */

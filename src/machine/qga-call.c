@@ -84,7 +84,7 @@ static enum qga_exec_result exec_status(struct machine *machine, int64_t pid, de
     deadline_t patience = deadline_in(machine_lost_after(machine));
 
     if (!qga_call(machine, "guest-exec-status", qga_exec_status_arguments(pid), deadline_earlier(deadline, patience))) {
-        if (!machine->ended && !qga_call_is_gone(machine) && !deadline_passed(deadline) && machine->by_qga)
+        if (!machine->ended && !qga_call_is_gone(machine) && !deadline_passed(deadline) && machine->agentless)
             machine_end(machine, VERDICT_LOST, 0, "the guest agent no longer answers");
         return QGA_EXEC_NO_ANSWER;
     }
@@ -116,4 +116,18 @@ enum qga_exec_result qga_call_exec(struct machine *machine, const struct qga_pro
         wait = wait * 3 / 2 < STATUS_WAIT_MAX ? wait * 3 / 2 : STATUS_WAIT_MAX;
     }
     return result;
+}
+
+enum qga_exec_result qga_call_script(struct machine *machine, const char *script, const struct strv *arguments,
+                                     deadline_t deadline, struct qga_exec_status *ret_status) {
+    _cleanup_strv_ struct strv all = {0};
+    const struct qga_program program = {.path = "/bin/sh", .arguments = &all};
+
+    strv_append(&all, "-c");
+    strv_append(&all, script);
+    if (arguments) {
+        strv_append(&all, "vmtest");
+        strv_copy(&all, arguments);
+    }
+    return qga_call_exec(machine, &program, NULL, deadline, ret_status);
 }

@@ -45,4 +45,8 @@ enum qga_exec_result qga_call_exec(struct machine *machine, const struct qga_pro
                                    bool (*stop)(const struct machine *), deadline_t deadline,
                                    struct qga_exec_status *ret_status);
 
+/* Runs a script by /bin/sh, with `arguments` (may be NULL) from $1 on. */
+enum qga_exec_result qga_call_script(struct machine *machine, const char *script, const struct strv *arguments,
+                                     deadline_t deadline, struct qga_exec_status *ret_status);
+
 #endif

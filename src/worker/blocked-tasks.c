@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "machine/image-way.h"
 #include "machine/qmp-call.h"
 #include "wire/guest.h"
-#include "worker/command-by-qga.h"
 
 /* For all of it. A healthy guest begins at once; an emulated one writes some 100 kB a second to its console. */
 #define PATIENCE_KVM (10 * NSEC_PER_SEC)
@@ -47,26 +47,23 @@ static const char *console_since(const struct machine *machine, uint64_t start) 
     return machine->console.data + (size < machine->console.size ? machine->console.size - size : 0);
 }
 
-/* The one that runs the command in our agent's place. */
-static bool ask_guest_agent(struct machine *machine, uint64_t patience, deadline_t limit) {
-    bool shown = command_by_qga_show_tasks(machine, deadline_in(patience / AGENT_PART));
-
-    wait_for_silence(machine, limit);
-    return shown;
-}
-
+/* Asks vmtest's agent, or the way into the image that does its work. */
 static bool ask_agent(struct machine *machine, uint64_t patience, deadline_t limit) {
     bool alive = machine->agent.state != AGENT_SILENT && machine->agent_fd >= 0 && !machine->qmp.agent_closed;
+    bool shown;
 
-    if (machine->by_qga)
-        return ask_guest_agent(machine, patience, limit);
-    if (!alive || machine->qemu_gone)
-        return false;
-    agent_client_tasks(&machine->agent);
-    (void)machine_wait(machine, have_been_shown, deadline_in(patience / AGENT_PART));
-    /* A guest that has begun is let finish. */
+    if (machine->agentless) {
+        shown = machine->way->show_tasks(machine, deadline_in(patience / AGENT_PART));
+    } else {
+        if (!alive || machine->qemu_gone)
+            return false;
+        agent_client_tasks(&machine->agent);
+        (void)machine_wait(machine, have_been_shown, deadline_in(patience / AGENT_PART));
+        shown = machine->agent.shown;
+    }
+    /* A guest that has begun is given the time to finish. */
     wait_for_silence(machine, limit);
-    return machine->agent.shown;
+    return shown || machine->agent.shown;
 }
 
 static bool has_spoken(const struct machine *machine) {

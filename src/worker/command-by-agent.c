@@ -3,10 +3,9 @@
 
 #include <signal.h>
 
-#include "machine/qga-call.h"
+#include "machine/image-way.h"
 #include "machine/timeouts.h"
 #include "worker/blocked-tasks.h"
-#include "worker/command-by-qga.h"
 #include "worker/subresults.h"
 
 /* For a command that was killed, and for what it has written to get out, once its time is up. */
@@ -111,26 +110,18 @@ static void end_by_timeout(struct machine *machine, const struct target *target)
     }
 }
 
-/* What it was asked last may not have been answered: the two are brought into step first. */
-static void sync_by_guest_agent(struct machine *machine, deadline_t deadline) {
-    if (machine->windows || qga_call_connect(machine, deadline))
-        (void)command_by_qga_sync(machine, deadline);
-}
-
-/* The guest agent has no way to end a command: its time is up, and the verdict stands. */
-static void run_by_guest_agent(struct machine *machine, const struct target *target) {
+/* By the way into the image, which may have no means to end a command: then the verdict stands all the same. */
+static void run_agentless(struct machine *machine, const struct target *target) {
     _cleanup_strv_ struct strv environment = {0};
 
     choose_environment(target, &environment);
-    if (command_by_qga_run(machine, target, &environment, timeout_deadline(machine, target->timeout)))
-        return;
-    if (machine->ended)
+    if (machine->way->run(machine, target, &environment, timeout_deadline(machine, target->timeout)) || machine->ended)
         return;
     machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
 
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     blocked_tasks_ask(machine);
-    sync_by_guest_agent(machine, deadline_in(LAST_WORDS));
+    (void)machine->way->sync(machine, deadline_in(LAST_WORDS));
 }
 
 /* The command has ended: what it wrote to the shares is to be on the host before that is told. */
@@ -159,8 +150,8 @@ void command_run(struct machine *machine, const struct target *target, const str
         machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
         return;
     }
-    if (machine->by_qga) {
-        run_by_guest_agent(machine, target);
+    if (machine->agentless) {
+        run_agentless(machine, target);
         return;
     }
     if (send_exec(machine, target, preparation, options, &error) < 0) {

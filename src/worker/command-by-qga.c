@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/command-by-qga.h"
+/*
+ * The QEMU guest agent as a way into an image, and in the place of vmtest's agent: a shell in the guest mounts the
+ * shares, guest-exec runs the command, and the command's output comes at its end. The guest agent cannot end a command.
+ */
+#include "machine/image-way.h"
 
 #include <signal.h>
 
 #include "machine/qga-call.h"
 #include "wire/guest.h"
+#include "worker/image-boot.h"
+#include "worker/image-shutdown.h"
 
 #define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
 #define EXIT_NOT_FOUND 127
-/* What a guest agent is stopped for, a reboot or a new start, shows within this time. */
+/* A guest agent that was stopped is back within this time, if the system reboots or starts it anew. */
 #define GONE_GRACE (30 * NSEC_PER_SEC)
 
 /* $1: file system type, $2: options, $3: mount tag, $4: mount point; then the drivers. */
@@ -22,10 +28,8 @@ static const char shell_script[] = "s=$(command -v bash) || s=$(command -v sh); 
 static const char tasks_script[] = "k=$1; while [ \"$k\" ]; do r=${k#?}; "
                                    "echo \"${k%\"$r\"}\" > /proc/sysrq-trigger || exit; k=$r; done";
 
-static void add_script(struct strv *arguments, const char *script) {
-    strv_append(arguments, "-c");
-    strv_append(arguments, script);
-    strv_append(arguments, "vmtest");
+static bool is_down_or_answered(const struct machine *machine) {
+    return image_is_down(machine) || qga_answered(&machine->qga);
 }
 
 static void end_by_mount(struct machine *machine, const struct agent_mount *mount,
@@ -38,34 +42,31 @@ static void end_by_mount(struct machine *machine, const struct agent_mount *moun
                 words, mount->type);
 }
 
-static bool mount_one(struct machine *machine, const struct share_transport *transport, const struct agent_mount *mount,
-                      deadline_t deadline) {
+static bool share_mount(struct machine *machine, const struct share_transport *transport,
+                        const struct agent_mount *mount, deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
-    const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
-    struct qga_exec_status status = {0};
+    _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
     enum qga_exec_result result;
 
-    add_script(&arguments, mount_script);
     strv_append(&arguments, mount->type);
     strv_append_printf(&arguments, "%s,%s", mount->options, mount->writable ? "rw" : "ro");
     strv_append(&arguments, mount->source);
     strv_append(&arguments, mount->path);
     share_driver_names(transport, &arguments);
-    result = qga_call_exec(machine, &program, NULL, deadline, &status);
+    result = qga_call_script(machine, mount_script, &arguments, deadline, &status);
     if (result == QGA_EXEC_REFUSED || result == QGA_EXEC_FORGOTTEN)
         machine_end(machine, VERDICT_ERROR, 0,
                     "mounting %s in the guest failed (%s); a guest without a shell can run with share = \"none\"",
                     mount->path, machine->qga.error);
     else if (result == QGA_EXEC_EXITED && (status.signalled || status.status != 0))
         end_by_mount(machine, mount, &status);
-    qga_exec_status_deinit(&status);
     return result != QGA_EXEC_NO_ANSWER && !machine->ended;
 }
 
-bool command_by_qga_set_up(struct machine *machine, const struct target *target, const struct preparation *preparation,
-                           deadline_t deadline) {
+static bool shares_mount(struct machine *machine, const struct target *target, const struct preparation *preparation,
+                         deadline_t deadline) {
     for (size_t i = 0; i < preparation->n_mounts; i++) {
-        if (!mount_one(machine, share_transport(target->share_choice), &preparation->mounts[i], deadline))
+        if (!share_mount(machine, share_transport(target->share_choice), &preparation->mounts[i], deadline))
             return false;
     }
     return true;
@@ -80,37 +81,50 @@ static void emit_output(struct machine *machine, enum output_stream stream, cons
                                     : "the guest agent cut the command's output off: it was too long");
 }
 
-bool command_by_qga_sync(struct machine *machine, deadline_t deadline) {
-    _cleanup_strv_ struct strv arguments = {0};
-    const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
-    struct qga_exec_status status = {0};
+static bool disks_sync(struct machine *machine, deadline_t deadline) {
+    _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
 
-    enum qga_exec_result result;
-
-    if (machine->windows)
-        return true;
-    strv_append(&arguments, "-c");
-    strv_append(&arguments, "sync");
-    result = qga_call_exec(machine, &program, NULL, deadline, &status);
-    qga_exec_status_deinit(&status);
-    return result == QGA_EXEC_EXITED;
+    return machine->windows || qga_call_script(machine, "sync", NULL, deadline, &status) == QGA_EXEC_EXITED;
 }
 
-/* What the command's own loop was asked last may not have been answered: the two are brought into step first. */
-bool command_by_qga_show_tasks(struct machine *machine, deadline_t deadline) {
-    _cleanup_strv_ struct strv arguments = {0};
-    const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
-    struct qga_exec_status status = {0};
-    bool shown;
+/* The last question about the command may not have been answered: synchronize with the guest agent first. */
+static bool disks_sync_after_timeout(struct machine *machine, deadline_t deadline) {
+    return machine->windows || (qga_call_connect(machine, deadline) && disks_sync(machine, deadline));
+}
 
-    if (machine->windows || !qga_call_connect(machine, deadline))
-        return false;
-    add_script(&arguments, tasks_script);
-    strv_append(&arguments, GUEST_TASK_KEYS);
-    shown = qga_call_exec(machine, &program, NULL, deadline, &status) == QGA_EXEC_EXITED && !status.signalled &&
-            status.status == 0;
-    qga_exec_status_deinit(&status);
-    return shown;
+/* The same here. */
+static bool tasks_show(struct machine *machine, deadline_t deadline) {
+    _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
+    _cleanup_strv_ struct strv keys = {0};
+
+    strv_append(&keys, GUEST_TASK_KEYS);
+    return !machine->windows && qga_call_connect(machine, deadline) &&
+           qga_call_script(machine, tasks_script, &keys, deadline, &status) == QGA_EXEC_EXITED && !status.signalled &&
+           status.status == 0;
+}
+
+static char *script_run(struct machine *machine, const char *script, const struct strv *arguments, deadline_t deadline,
+                        const char **ret_why) {
+    _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
+
+    *ret_why = NULL;
+    if (qga_call_script(machine, script, arguments, deadline, &status) != QGA_EXEC_EXITED)
+        *ret_why = "the guest agent did not return it";
+    else if (status.signalled || status.status != 0)
+        *ret_why = "there is no such file, or it cannot be read";
+    else if (status.out_truncated)
+        *ret_why = "it is longer than the guest agent can return";
+    return *ret_why ? NULL : buffer_take(&status.out);
+}
+
+/* The guest may not answer the request: it is on its way down. An error says that it will not go. */
+static void guest_shut_down(struct machine *machine, deadline_t deadline) {
+    if (!machine->qmp.qga_open || !qga_call_connect(machine, deadline))
+        return;
+    qga_request(&machine->qga, "guest-shutdown", json_pack("{s:s}", "mode", "powerdown"));
+    (void)machine_wait(machine, is_down_or_answered, deadline);
+    if (!image_is_down(machine) && !machine->qga.error)
+        (void)machine_wait(machine, image_is_down, deadline);
 }
 
 static void end_by_status(struct machine *machine, const struct qga_exec_status *status) {
@@ -118,7 +132,7 @@ static void end_by_status(struct machine *machine, const struct qga_exec_status 
     if (status->out_truncated && machine->read_stdout)
         machine->read_stdout(machine->read_context, NULL, 0);
     emit_output(machine, OUTPUT_STDERR, &status->err, status->err_truncated);
-    if (!command_by_qga_sync(machine, deadline_in(SYNC_TIMEOUT)))
+    if (!disks_sync(machine, deadline_in(SYNC_TIMEOUT)))
         machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back");
     if (status->signalled)
         machine_end(machine, VERDICT_SIGNAL, status->status, "the command was ended by signal %d (%s)", status->status,
@@ -165,17 +179,19 @@ static const char *compose_command(const struct machine *machine, const struct t
         strv_append(arguments, target->command);
         return "cmd.exe";
     }
-    add_script(arguments, shell_script);
+    strv_append(arguments, "-c");
+    strv_append(arguments, shell_script);
+    strv_append(arguments, "vmtest");
     strv_append(arguments, target->command);
     return "/bin/sh";
 }
 
-bool command_by_qga_run(struct machine *machine, const struct target *target, const struct strv *environment,
-                        deadline_t deadline) {
+static bool command_by_qga_run(struct machine *machine, const struct target *target, const struct strv *environment,
+                               deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
     _cleanup_strv_ struct strv with_environment = {0};
     struct qga_program program = {.arguments = &arguments};
-    struct qga_exec_status status = {0};
+    _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
     enum qga_exec_result result;
 
     if (target->interactive) {
@@ -200,6 +216,16 @@ bool command_by_qga_run(struct machine *machine, const struct target *target, co
         end_by_refusal(machine);
     else if (!machine->ended && (result == QGA_EXEC_FORGOTTEN || qga_call_is_gone(machine)))
         end_by_loss(machine, result, deadline);
-    qga_exec_status_deinit(&status);
     return machine->ended;
 }
+
+const struct image_way image_way_qga = {
+    .connect = image_boot_by_qga,
+    .why_not = image_boot_why_not,
+    .shut_down = guest_shut_down,
+    .set_up = shares_mount,
+    .run = command_by_qga_run,
+    .sync = disks_sync_after_timeout,
+    .show_tasks = tasks_show,
+    .run_script = script_run,
+};

@@ -2,6 +2,7 @@
 #include "worker/image-boot.h"
 
 #include "base/log.h"
+#include "console/boot-console.h"
 #include "machine/qga-call.h"
 #include "wire/guest.h"
 
@@ -156,7 +157,7 @@ static void fall_back(struct machine *machine, const char *reason) {
                                           reason);
 
     machine_notice(machine, line);
-    machine->by_qga = true;
+    machine->agentless = true;
 }
 
 static bool is_up_or_gone(const struct machine *machine) {
@@ -185,11 +186,18 @@ static bool enter_by_qga(struct machine *machine, const struct preparation *prep
     return true;
 }
 
-bool image_boot(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
+bool image_boot_by_qga(struct machine *machine, const struct preparation *preparation, deadline_t deadline) {
     while (!enter_by_qga(machine, preparation, deadline)) {
         if (machine->ended || deadline_passed(deadline))
             return false;
         log_debug("the guest agent, or the system, was started anew");
     }
     return true;
+}
+
+char *image_boot_why_not(const struct machine *machine) {
+    if (machine->qga_answers > 0)
+        return xstrdup("its guest agent answers, but vmtest's agent, which it starts, did not come up; give it more "
+                       "time (boot_timeout)");
+    return boot_console_guess(machine_boot_text(machine), machine->qmp.qga_opened > 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/image-shutdown.h"
 
-#include "machine/qga-call.h"
+#include "machine/image-way.h"
 
 /* systemd gives a service that does not stop 90 s. */
 #define SHUTDOWN_TIMEOUT_KVM (120 * NSEC_PER_SEC)
@@ -14,22 +14,8 @@ static const char not_in_order[] =
     "the guest was stopped without having shut down, though its image is written to: the "
     "image's file systems may need a check";
 
-static bool is_gone(const struct machine *machine) {
+bool image_is_down(const struct machine *machine) {
     return machine->qemu_gone || machine->qmp.panicked || machine->qmp.io_error;
-}
-
-static bool is_gone_or_answered(const struct machine *machine) {
-    return is_gone(machine) || qga_answered(&machine->qga);
-}
-
-/* The guest may not answer the request: it is on its way down. An error says that it will not go. */
-static void ask_guest_agent(struct machine *machine, deadline_t deadline) {
-    if (!machine->qmp.qga_open || !qga_call_connect(machine, deadline))
-        return;
-    qga_request(&machine->qga, "guest-shutdown", json_pack("{s:s}", "mode", "powerdown"));
-    (void)machine_wait(machine, is_gone_or_answered, deadline);
-    if (!is_gone(machine) && !machine->qga.error)
-        (void)machine_wait(machine, is_gone, deadline);
 }
 
 static bool may_answer(const struct machine *machine) {
@@ -52,10 +38,10 @@ void image_shut_down(struct machine *machine) {
         machine_notice(machine, "shutting the guest down, since its image is written to; stop once more to kill it");
 
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
-    ask_guest_agent(machine, button);
-    if (!is_gone(machine) && !machine->ended) {
+    machine->way->shut_down(machine, button);
+    if (!image_is_down(machine) && !machine->ended) {
         buffer_append_string(&machine->qmp_out, QMP_POWERDOWN);
-        (void)machine_wait(machine, is_gone, deadline);
+        (void)machine_wait(machine, image_is_down, deadline);
     }
     if (machine->qemu_gone && str_equal(machine->qmp.shutdown, "guest-shutdown"))
         return;

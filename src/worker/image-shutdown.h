@@ -5,6 +5,9 @@
 
 #include "machine/machine.h"
 
+/* The guest is down, or cannot go down any more. */
+bool image_is_down(const struct machine *machine);
+
 /*
  * Has the guest shut itself down, by the guest agent or else by its power button, within bounded time. To be called
  * once the verdict is known; a pass becomes an error when the guest did not shut down. A guest that is gone, or that

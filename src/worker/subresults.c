@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "guest/fetched-files.h"
-#include "machine/qga-call.h"
+#include "machine/image-way.h"
 #include "testresults/junit-reader.h"
 #include "testresults/tap-reader.h"
 
@@ -73,35 +73,19 @@ void subresults_free(struct subresults *results) {
     free(results);
 }
 
-/*
- * Runs a script in a guest that has no agent of ours, with the path as $1. NULL when it did not go well; else what it
- * wrote, which the caller frees.
- */
-static char *run_script(const struct subresults *results, const char *script, deadline_t deadline,
-                        const char **ret_why) {
-    _cleanup_strv_ struct strv arguments = {0};
-    _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
-    const struct qga_program program = {.path = "/bin/sh", .arguments = &arguments};
-
-    strv_append(&arguments, "-c");
-    strv_append(&arguments, script);
-    strv_append(&arguments, "vmtest");
-    strv_append(&arguments, results->path);
-    strv_append(&arguments, results->directory);
-    *ret_why = NULL;
-    if (qga_call_exec(results->machine, &program, NULL, deadline, &status) != QGA_EXEC_EXITED)
-        *ret_why = "the guest agent did not give it";
-    else if (status.signalled || status.status != 0)
-        *ret_why = "there is no such file, or it cannot be read";
-    else if (status.out_truncated)
-        *ret_why = "it is longer than the guest agent gives";
-    return *ret_why ? NULL : buffer_take(&status.out);
-}
-
 /* What changes when a file is written or replaced. */
 static const char look_script[] = "cd \"$2\" 2>/dev/null; stat -L -c '%i %s %y %z' -- \"$1\" 2>/dev/null || "
                                   "ls -lin -- \"$1\" 2>/dev/null || true";
 static const char read_script[] = "cd \"$2\" 2>/dev/null; test -f \"$1\" && exec cat -- \"$1\"";
+
+static char *run_script(const struct subresults *results, const char *script, deadline_t deadline,
+                        const char **ret_why) {
+    _cleanup_strv_ struct strv arguments = {0};
+
+    strv_append(&arguments, results->path);
+    strv_append(&arguments, results->directory);
+    return results->machine->way->run_script(results->machine, script, &arguments, deadline, ret_why);
+}
 
 bool subresults_begin(struct subresults *results, deadline_t deadline) {
     _cleanup_error_ struct error *error = NULL;
@@ -110,7 +94,7 @@ bool subresults_begin(struct subresults *results, deadline_t deadline) {
 
     if (results->tap)
         return true;
-    if (!machine->by_qga) {
+    if (!machine->agentless) {
         if (agent_client_fetch(&machine->agent, results->directory, results->path, FILES_LIMIT, true, &error) < 0)
             machine_end(machine, VERDICT_ERROR, 0, "results: %s", error_message(error));
         return !machine->ended;
@@ -139,7 +123,7 @@ static void read_files(struct subresults *results, deadline_t deadline) {
 
     if (agent_client_fetch(&machine->agent, results->directory, results->path, FILES_LIMIT, false, &error) < 0 ||
         !machine_wait(machine, has_fetched, deadline) || machine->agent.fetching) {
-        results->failure = xasprintf("%s: the guest did not give it", results->path);
+        results->failure = xasprintf("%s: the guest did not return it", results->path);
         return;
     }
     if (fetched_parse(files->data ? files->data : "", files->size, &fetched, &error) < 0) {
@@ -150,10 +134,10 @@ static void read_files(struct subresults *results, deadline_t deadline) {
         read_file(results, fetched.files[i].name, fetched.files[i].content.data ? fetched.files[i].content.data : "",
                   fetched.files[i].content.size);
     if (fetched.n_files == 0)
-        results->failure = xasprintf("%s: the guest gave no file", results->path);
+        results->failure = xasprintf("%s: the guest returned no file", results->path);
 }
 
-static void read_by_guest_agent(struct subresults *results, deadline_t deadline) {
+static void read_agentless(struct subresults *results, deadline_t deadline) {
     _cleanup_free_ char *after = NULL;
     _cleanup_free_ char *text = NULL;
     const char *why = NULL;
@@ -179,7 +163,7 @@ static bool can_be_asked(const struct machine *machine) {
     bool ended =
         machine->verdict == VERDICT_PASS || machine->verdict == VERDICT_FAIL || machine->verdict == VERDICT_SIGNAL;
 
-    return ended && !machine->qemu_gone && (machine->by_qga || machine->agent.state == AGENT_SYNCED);
+    return ended && !machine->qemu_gone && (machine->agentless || machine->agent.state == AGENT_SYNCED);
 }
 
 static void end_by_failure(const struct subresults *results) {
@@ -214,8 +198,8 @@ void subresults_end(struct subresults *results) {
         deadline_t deadline = deadline_earlier(deadline_in(machine_lost_after(machine)), machine->run_deadline);
 
         _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
-        if (machine->by_qga)
-            read_by_guest_agent(results, deadline);
+        if (machine->agentless)
+            read_agentless(results, deadline);
         else
             read_files(results, deadline);
     }

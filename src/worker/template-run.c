@@ -194,7 +194,7 @@ void template_run_freeze(struct template_run *run, struct machine *machine, cons
     deadline_t deadline = deadline_in(STEP_TIMEOUT);
     bool saved;
 
-    if (!run->drafting || machine->ended || machine->by_qga)
+    if (!run->drafting || machine->ended || machine->agentless)
         return;
     machine_drain_console(machine);
     if (machine->findings.count > 0) {

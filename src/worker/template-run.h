@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Templates in a run (docs/architecture.md, "Templates"): the machine is cloned from a template, becomes one, or neither.
- * None of this can fail a run: a template that does not work means a cold boot.
+ * Templates in a run (docs/architecture.md, "Templates"): the machine is cloned from a template, becomes one, or
+ * neither. None of this can fail a run: a template that does not work means a cold boot.
  */
 #ifndef VMTEST_WORKER_TEMPLATE_RUN_H
 #define VMTEST_WORKER_TEMPLATE_RUN_H

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/subprocess.h"
+#include "machine/image-way.h"
 #include "machine/launch.h"
 #include "machine/machine.h"
 #include "machine/timeouts.h"
@@ -23,8 +24,6 @@
 #include "prepare/prepare.h"
 #include "worker/blocked-tasks.h"
 #include "worker/command-by-agent.h"
-#include "worker/command-by-qga.h"
-#include "worker/image-boot.h"
 #include "worker/image-shutdown.h"
 #include "worker/subresults.h"
 #include "worker/template-run.h"
@@ -89,6 +88,7 @@ static void stage_launch(struct worker *worker) {
     if (machine->ended)
         return;
     worker_enter(worker, STAGE_BOOT, worker->template.found);
+    machine->way = worker->target->image ? &image_way_qga : NULL;
     if (machine_launch(machine, worker->target, &worker->preparation, has_snapshot ? &snapshot : NULL, &error) < 0)
         end_by_error(machine, error);
 }
@@ -111,7 +111,7 @@ static uint64_t boot_timeout(const struct worker *worker) {
 
 static void end_by_boot_timeout(struct worker *worker) {
     struct machine *machine = &worker->machine;
-    _cleanup_free_ char *why = machine->qga_fd >= 0 && !machine_is_up(machine) ? machine_likely_reason(machine) : NULL;
+    _cleanup_free_ char *why = machine->way && !machine_is_up(machine) ? machine->way->why_not(machine) : NULL;
 
     if (machine->ended)
         return;
@@ -170,8 +170,8 @@ static bool set_up(struct worker *worker, deadline_t deadline) {
     add_shell_environment(worker, &environment);
     if (worker->target->image)
         share_driver_names(share_transport(worker->target->share_choice), &drivers);
-    if (machine->by_qga)
-        return command_by_qga_set_up(machine, worker->target, &worker->preparation, deadline);
+    if (machine->agentless)
+        return machine->way->set_up(machine, worker->target, &worker->preparation, deadline);
     if (agent_client_setup(&machine->agent, &setup, &error) < 0)
         end_by_error(machine, error);
     else if (!machine_wait(machine, is_set_up, deadline))
@@ -195,8 +195,8 @@ static void stage_boot(struct worker *worker, deadline_t deadline) {
 
     if (machine->ended)
         return;
-    up = worker->target->image ? image_boot(machine, &worker->preparation, deadline)
-                               : machine_wait(machine, said_hello, deadline);
+    up = machine->way ? machine->way->connect(machine, &worker->preparation, deadline)
+                      : machine_wait(machine, said_hello, deadline);
     if (up)
         deadline = deadline_earlier(template_freeze(worker, deadline), machine->run_deadline);
     if (up && !machine->ended) {

@@ -252,7 +252,9 @@ def test_elsewhere_a_shell_runs_the_command(bench):
     write_target(bench, "echo \"$HOME\"")
     bench.finish(bench.start_vmtest(["--format", "json"], "image")).expect(0, "pass")
     mount, command, write_back = executed(bench)[4:]
-    assert mount[-3:] == ["vmtest", "/mnt/vmtest", "rw"]
+    kind, options, tag, place, *drivers = mount[4:]
+    assert (kind, tag, place) == ("9p", "vmtest", "/mnt/vmtest") and options.endswith(",rw")
+    assert drivers == ["9p", "9pnet_virtio"]
     assert command[:2] == ["/bin/sh", "-c"] and command[-1] == "echo \"$HOME\""
     assert write_back == ["/bin/sh", "-c", "sync"]
 

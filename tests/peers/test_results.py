@@ -74,22 +74,22 @@ def test_a_test_that_failed_in_one_of_several_files_fails_all(bench):
 
 
 @pytest.mark.parametrize("files, words", [
-    ("nothing", ["the guest gave no file"]),
+    ("nothing", ["the guest returned no file"]),
     ([["error", "/d/out.xml: there is no such file"]], ["/d/out.xml: there is no such file"]),
     ([["name", "a.xml"], ["data", GOOD], ["error", "b.xml: Input/output error"]], ["b.xml: Input/output error"]),
     ([["name", "a.xml"], ["data", GOOD], ["name", "b.xml"], ["data", "<testsuite>"]], ["b.xml: line 1: no element found"]),
     ([["name", "a.xml"]], ["a.xml: line 1: no element found"]),
     ([["name", "a.xml"], ["data", "<testsuites/>"]], ["a.xml: it holds no test case"]),
     ("garbage", ["malformed files"]),
-    ("flood", ["did not give it"]),
-    ("gone", ["did not give it"]),
+    ("flood", ["did not return it"]),
+    ("gone", ["did not return it"]),
 ])
 def test_files_that_cannot_be_read_fail_a_command_that_passed(bench, files, words):
     run_junit(bench, files).expect(1, "fail", "the command passed, but its results cannot be read", *words)
 
 
 def test_a_guest_that_never_gives_them_is_not_waited_for_long(bench):
-    run_junit(bench, "hang", "--lost-after", "2s").expect(1, "fail", "did not give it")
+    run_junit(bench, "hang", "--lost-after", "2s").expect(1, "fail", "did not return it")
 
 
 def test_a_command_that_failed_needs_no_files(bench):
