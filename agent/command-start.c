@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@
 
 #define PIPE_SIZE (1 << 20)
 #define MAX_STRINGS (1u << 18)
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct exec_request {
     uint32_t flags;
@@ -57,47 +59,6 @@ static char **read_list(struct wire_reader *reader, size_t spare) {
     return list;
 }
 
-/* Variables that a login sets and a system's services may lack. */
-static const char *const login_defaults[] = {
-    "HOME=/root",
-    "USER=root",
-    "LOGNAME=root",
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-};
-
-static bool has_name(char *const *list, const char *entry) {
-    size_t length = strcspn(entry, "=");
-
-    for (; *list; list++) {
-        if (strncmp(*list, entry, length) == 0 && (*list)[length] == '=')
-            return true;
-    }
-    return false;
-}
-
-/* Adds to the list, which is the last one that read_list() has read. False when there is no room. */
-static bool add_default(char **list, const char *entry) {
-    if (has_name(list, entry))
-        return true;
-    if (strings_used >= ARRAY_SIZE(strings))
-        return false;
-    strings[strings_used - 1] = (char *)entry;
-    strings[strings_used++] = NULL;
-    return true;
-}
-
-static bool inherit_environment(char **list) {
-    for (char **entry = environ; entry && *entry; entry++) {
-        if (!add_default(list, *entry))
-            return false;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(login_defaults); i++) {
-        if (!add_default(list, login_defaults[i]))
-            return false;
-    }
-    return true;
-}
-
 static bool read_request(const struct wire_frame *frame, struct exec_request *request) {
     struct wire_reader reader;
 
@@ -110,9 +71,7 @@ static bool read_request(const struct wire_frame *frame, struct exec_request *re
     wire_get_string(&reader, request->directory, sizeof(request->directory));
     request->argv = read_list(&reader, 3);
     request->environment = request->argv ? read_list(&reader, 0) : NULL;
-    if (!request->environment || !wire_reader_done(&reader))
-        return false;
-    return !(request->flags & WIRE_EXEC_INHERIT) || inherit_environment(request->environment);
+    return request->environment && wire_reader_done(&reader);
 }
 
 char **command_prepend_shell(char **argv) {
@@ -146,21 +105,30 @@ static int choose_shell(struct exec_request *request, struct failure *failure) {
     return 0;
 }
 
-static const char *search_path(char *const *environment) {
-    for (; *environment; environment++) {
-        if (strncmp(*environment, "PATH=", 5) == 0)
-            return *environment + 5;
+/* In the child: the command's environment is its own, or the agent's with the request's variables in it. */
+static void set_environment(const struct exec_request *request) {
+    if (!(request->flags & WIRE_EXEC_INHERIT)) {
+        environ = request->environment;
+        return;
     }
-    return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    /* Variables that a login sets and a system's services may lack. */
+    (void)setenv("HOME", "/root", 0);
+    (void)setenv("USER", "root", 0);
+    (void)setenv("LOGNAME", "root", 0);
+    (void)setenv("PATH", DEFAULT_PATH, 0);
+    for (char **variable = request->environment; *variable; variable++)
+        (void)putenv(*variable);
 }
 
-/* As execvpe(), but by the command's own PATH. Returns only on failure, with errno set. */
-static void exec_on_path(char **argv, char **environment) {
-    const char *path = search_path(environment);
+/* As execvp(), but runs no file without an interpreter as a script. Returns only on failure, with errno set. */
+static void exec_on_path(char **argv) {
+    const char *path = getenv("PATH");
     int result = ENOENT;
 
+    if (!path)
+        path = DEFAULT_PATH;
     if (strchr(argv[0], '/')) {
-        (void)execve(argv[0], argv, environment);
+        (void)execv(argv[0], argv);
         return;
     }
     while (*path) {
@@ -168,7 +136,7 @@ static void exec_on_path(char **argv, char **environment) {
         char file[PATH_MAX];
 
         if ((size_t)snprintf(file, sizeof(file), "%.*s/%s", (int)length, length ? path : ".", argv[0]) < sizeof(file)) {
-            (void)execve(file, argv, environment);
+            (void)execv(file, argv);
             if (errno != ENOENT && errno != ENOTDIR)
                 result = errno;
         }
@@ -194,7 +162,8 @@ _Noreturn static void become_command(const struct exec_request *request, const i
     if (terminal)
         (void)ioctl(STDIN_FILENO, TIOCSCTTY, 0);
     (void)umask(022);
-    exec_on_path(request->argv, request->environment);
+    set_environment(request);
+    exec_on_path(request->argv);
 
     int code = errno;
     (void)dprintf(STDERR_FILENO, "vmtest: %s: %s\n", request->argv[0],

@@ -19,14 +19,6 @@
 
 #define FILES_MAX 1024u
 
-/* A file as it was. */
-struct noted {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified, changed;
-};
-
 /* The request of a FETCH frame. */
 struct fetch_request {
     uint32_t flags;
@@ -35,7 +27,7 @@ struct fetch_request {
     char name[PATH_MAX];       /* their name, or a pattern */
 };
 
-static struct noted noted[FILES_MAX];
+static struct stat noted[FILES_MAX];
 static size_t n_noted;
 static int note_error; /* why the files from before the command are not known; 0: they are */
 
@@ -47,7 +39,7 @@ static bool read_request(const struct wire_frame *frame, struct fetch_request *r
     static char directory[PATH_MAX];
     static char path[PATH_MAX];
     struct wire_reader reader;
-    const char *slash;
+    char *slash;
 
     wire_reader_init(&reader, frame);
     request->flags = wire_get_u32(&reader);
@@ -56,15 +48,13 @@ static bool read_request(const struct wire_frame *frame, struct fetch_request *r
     wire_get_string(&reader, path, sizeof(path));
     if (!wire_reader_done(&reader))
         return false;
-    slash = strrchr(path, '/');
-    (void)snprintf(request->name, sizeof(request->name), "%s", slash ? slash + 1 : path);
-    if (!slash)
-        (void)snprintf(request->parent, sizeof(request->parent), "%s", directory[0] ? directory : ".");
-    else if (path[0] == '/')
-        (void)snprintf(request->parent, sizeof(request->parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    if (path[0] == '/')
+        (void)snprintf(request->parent, sizeof(request->parent), "%s", path);
     else
-        (void)snprintf(request->parent, sizeof(request->parent), "%s/%.*s", directory[0] ? directory : ".",
-                       (int)(slash - path), path);
+        (void)snprintf(request->parent, sizeof(request->parent), "%s/%s", directory[0] ? directory : ".", path);
+    slash = strrchr(request->parent, '/');
+    (void)snprintf(request->name, sizeof(request->name), "%s", slash + 1);
+    slash[slash == request->parent] = '\0'; /* the root keeps its slash */
     return true;
 }
 
@@ -119,40 +109,29 @@ static int names_list(const struct fetch_request *request) {
     return TAKE_FD(parent);
 }
 
-static struct noted note_of(const struct stat *status) {
-    return (struct noted){
-        .device = status->st_dev,
-        .inode = status->st_ino,
-        .size = status->st_size,
-        .modified = status->st_mtim,
-        .changed = status->st_ctim,
-    };
-}
-
 static bool same_time(const struct timespec *a, const struct timespec *b) {
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 static bool is_noted(const struct stat *status) {
     for (size_t i = 0; i < n_noted; i++) {
-        const struct noted *old = &noted[i];
+        const struct stat *old = &noted[i];
 
-        if (old->device == status->st_dev && old->inode == status->st_ino && old->size == status->st_size &&
-            same_time(&old->modified, &status->st_mtim) && same_time(&old->changed, &status->st_ctim))
+        if (old->st_dev == status->st_dev && old->st_ino == status->st_ino && old->st_size == status->st_size &&
+            same_time(&old->st_mtim, &status->st_mtim) && same_time(&old->st_ctim, &status->st_ctim))
             return true;
     }
     return false;
 }
 
 static void note_files(const struct fetch_request *request) {
-    struct stat status;
     _cleanup_close_ int parent = names_list(request);
 
     n_noted = 0;
     note_error = parent < 0 && errno != ENOENT && errno != ENOTDIR ? errno : 0;
     for (size_t i = 0; parent >= 0 && i < n_names; i++) {
-        if (fstatat(parent, names[i], &status, 0) == 0 && S_ISREG(status.st_mode))
-            noted[n_noted++] = note_of(&status);
+        if (fstatat(parent, names[i], &noted[n_noted], 0) == 0 && S_ISREG(noted[n_noted].st_mode))
+            n_noted++;
     }
 }
 

@@ -89,7 +89,6 @@ static void send_exited(void) {
 }
 
 static void sync_everything(struct wire_reader *arguments) {
-    (void)arguments;
     sync();
 }
 
@@ -104,7 +103,6 @@ static void settle_system(struct wire_reader *arguments) {
 
 /* A console may be slow, and the kernel writes everything to it before it returns. */
 static void show_tasks(struct wire_reader *arguments) {
-    (void)arguments;
     tasks_show();
 }
 
@@ -153,7 +151,6 @@ static void errand_end(struct errand *errand, int status) {
 static void on_setup(const struct wire_frame *frame, struct wire_reader *reader) {
     struct failure failure;
 
-    (void)reader;
     if (state != STATE_HELLO) {
         send_failure("the guest has been set up already");
     } else if (setup_take(frame, &failure) < 0) {
@@ -168,7 +165,6 @@ static void on_setup(const struct wire_frame *frame, struct wire_reader *reader)
 static void on_exec(const struct wire_frame *frame, struct wire_reader *reader) {
     struct failure failure;
 
-    (void)reader;
     if (state != STATE_READY)
         send_failure(state < STATE_READY ? "the guest has not been set up" : "a command has been started already");
     else if (command_start(&command, frame, &failure) < 0)
@@ -178,31 +174,26 @@ static void on_exec(const struct wire_frame *frame, struct wire_reader *reader) 
 }
 
 static void on_credit(const struct wire_frame *frame, struct wire_reader *reader) {
-    (void)frame;
     command.credit += wire_get_u64(reader);
 }
 
 static void on_window(const struct wire_frame *frame, struct wire_reader *reader) {
     unsigned rows = wire_get_u32(reader);
 
-    (void)frame;
     command_window(&command, rows, wire_get_u32(reader));
 }
 
 static void on_signal(const struct wire_frame *frame, struct wire_reader *reader) {
-    (void)frame;
     command_signal(&command, (int)wire_get_u32(reader));
 }
 
 static void on_ping(const struct wire_frame *frame, struct wire_reader *reader) {
-    (void)frame;
     send_number(WIRE_PONG, wire_get_u64(reader));
 }
 
 static void on_clock(const struct wire_frame *frame, struct wire_reader *reader) {
     struct timespec now = settings_get_time(reader);
 
-    (void)frame;
     if (!reader->failed)
         settings_set_clock(&now);
 }
@@ -217,7 +208,6 @@ static void on_errand(const struct wire_frame *frame, struct wire_reader *reader
 static void on_fetch(const struct wire_frame *frame, struct wire_reader *reader) {
     struct failure failure;
 
-    (void)reader;
     if (fetching >= 0)
         return;
     if (files_fetch(frame, &fetching, &failure) < 0) {
@@ -227,8 +217,6 @@ static void on_fetch(const struct wire_frame *frame, struct wire_reader *reader)
 }
 
 static void on_poweroff(const struct wire_frame *frame, struct wire_reader *reader) {
-    (void)frame;
-    (void)reader;
     power_off();
 }
 

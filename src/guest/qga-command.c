@@ -3,7 +3,7 @@
 
 #include "base/base64.h"
 
-static int shape_error(struct error **ret_error, const char *command, const char *what) {
+static int reply_error(struct error **ret_error, const char *command, const char *what) {
     return error_new(ret_error, EPROTO, "the QEMU guest agent answered %s with %s", command, what);
 }
 
@@ -12,43 +12,24 @@ void qga_info_deinit(struct qga_info *info) {
     *info = (struct qga_info){0};
 }
 
-static void take_command(struct qga_info *info, const char *name, bool enabled) {
-    const struct {
-        const char *name;
-        bool *enabled;
-        bool *known;
-    } commands[] = {
-        {"guest-exec", &info->exec, &info->exec_known},
-        {"guest-exec-status", &info->exec_status, &info->exec_status_known},
-        {"guest-shutdown", &info->shutdown, NULL},
-        {"guest-file-open", &info->file_open, NULL},
-        {"guest-get-osinfo", &info->osinfo, NULL},
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-        if (!str_equal(name, commands[i].name))
-            continue;
-        *commands[i].enabled = enabled;
-        if (commands[i].known)
-            *commands[i].known = true;
-    }
-}
-
 int qga_parse_info(const json_t *reply, struct qga_info *ret, struct error **ret_error) {
     const char *version = json_string_value(json_object_get(reply, "version"));
     const json_t *commands = json_object_get(reply, "supported_commands");
     struct qga_info info = {0};
 
     if (!version || !json_is_array(commands))
-        return shape_error(ret_error, "guest-info", version ? "no commands" : "no version");
+        return reply_error(ret_error, "guest-info", version ? "no commands" : "no version");
     for (size_t i = 0; i < json_array_size(commands); i++) {
         const json_t *command = json_array_get(commands, i);
         const char *name = json_string_value(json_object_get(command, "name"));
         const json_t *enabled = json_object_get(command, "enabled");
 
         if (!name || !json_is_boolean(enabled))
-            return shape_error(ret_error, "guest-info", "a command without name or state");
-        take_command(&info, name, json_is_true(enabled));
+            return reply_error(ret_error, "guest-info", "a command without name or state");
+        if (str_equal(name, "guest-exec"))
+            info.exec = json_is_true(enabled) ? QGA_ENABLED : QGA_DISABLED;
+        else if (str_equal(name, "guest-exec-status"))
+            info.exec_status = json_is_true(enabled) ? QGA_ENABLED : QGA_DISABLED;
     }
     info.version = xstrdup(version);
     *ret = info;
@@ -63,32 +44,23 @@ void qga_osinfo_deinit(struct qga_osinfo *osinfo) {
     *osinfo = (struct qga_osinfo){0};
 }
 
+static char *copy_or_null(const char *text) {
+    return text ? xstrdup(text) : NULL;
+}
+
 int qga_parse_osinfo(const json_t *reply, struct qga_osinfo *ret, struct error **ret_error) {
-    struct qga_osinfo osinfo = {0};
-    const struct {
-        const char *key;
-        char **value;
-    } fields[] = {
-        {"id", &osinfo.id},
-        {"pretty-name", &osinfo.name},
-        {"kernel-release", &osinfo.kernel_release},
-        {"machine", &osinfo.machine},
+    const char *id = NULL, *name = NULL, *release = NULL, *machine = NULL;
+    json_error_t why;
+
+    if (json_unpack_ex((json_t *)(uintptr_t)reply, &why, 0, "{s?s, s?s, s?s, s?s}", "id", &id, "pretty-name", &name,
+                       "kernel-release", &release, "machine", &machine) < 0)
+        return reply_error(ret_error, "guest-get-osinfo", why.text);
+    *ret = (struct qga_osinfo){
+        .id = copy_or_null(id),
+        .name = copy_or_null(name),
+        .kernel_release = copy_or_null(release),
+        .machine = copy_or_null(machine),
     };
-
-    if (!json_is_object(reply))
-        return shape_error(ret_error, "guest-get-osinfo", "no object");
-    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-        const json_t *value = json_object_get(reply, fields[i].key);
-
-        if (!value)
-            continue;
-        if (!json_is_string(value)) {
-            qga_osinfo_deinit(&osinfo);
-            return error_new(ret_error, EPROTO, "the QEMU guest agent told '%s', but no string", fields[i].key);
-        }
-        *fields[i].value = xstrdup(json_string_value(value));
-    }
-    *ret = osinfo;
     return 0;
 }
 
@@ -138,7 +110,7 @@ int qga_parse_exec(const json_t *reply, int64_t *ret_pid, struct error **ret_err
     json_int_t pid = json_integer_value(json_object_get(reply, "pid"));
 
     if (pid <= 0)
-        return shape_error(ret_error, "guest-exec", "no number of a process");
+        return reply_error(ret_error, "guest-exec", "no number of a process");
     *ret_pid = pid;
     return 0;
 }
@@ -153,83 +125,74 @@ void qga_exec_status_deinit(struct qga_exec_status *status) {
     *status = (struct qga_exec_status){0};
 }
 
-/*
- * Reads a number of 32 bits; its sign does not matter (Windows' codes have the highest bit set). Tells in *ret_given
- * whether it is there at all.
- */
-static int take_number(const json_t *reply, const char *key, bool *ret_given, int *ret, struct error **ret_error) {
-    const json_t *value = json_object_get(reply, key);
+/* A number of 32 bits; its sign does not matter (Windows' codes have the highest bit set). */
+static bool is_number(const json_t *value) {
     json_int_t number = json_integer_value(value);
 
-    if (value && (!json_is_integer(value) || number < INT32_MIN || number > UINT32_MAX))
-        return error_new(ret_error, EPROTO, "the QEMU guest agent told '%s', but no number of 32 bits", key);
-    *ret_given = value != NULL;
-    if (value)
-        *ret = (int)(uint32_t)number;
+    return json_is_integer(value) && number >= INT32_MIN && number <= UINT32_MAX;
+}
+
+static bool is_string(const json_t *value) {
+    return json_is_string(value);
+}
+
+static bool is_flag(const json_t *value) {
+    return json_is_boolean(value);
+}
+
+/* Each member may be missing. */
+static int check_members(const json_t *reply, struct error **ret_error) {
+    static const struct {
+        const char *key;
+        bool (*is_valid)(const json_t *value);
+    } members[] = {
+        {"exitcode", is_number}, {"signal", is_number},      {"out-data", is_string},
+        {"err-data", is_string}, {"out-truncated", is_flag}, {"err-truncated", is_flag},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+        const json_t *value = json_object_get(reply, members[i].key);
+
+        if (value && !members[i].is_valid(value))
+            return error_new(ret_error, EPROTO, "the QEMU guest agent sent a malformed '%s'", members[i].key);
+    }
     return 0;
 }
 
-static int take_flag(const json_t *reply, const char *key, bool *ret, struct error **ret_error) {
-    const json_t *value = json_object_get(reply, key);
-
-    if (value && !json_is_boolean(value))
-        return error_new(ret_error, EPROTO, "the QEMU guest agent told '%s', but neither true nor false", key);
-    *ret = json_is_true(value);
-    return 0;
-}
-
-static int take_data(const json_t *reply, const char *key, struct buffer *ret, struct error **ret_error) {
+static int decode_data(const json_t *reply, const char *key, struct buffer *ret, struct error **ret_error) {
     const json_t *value = json_object_get(reply, key);
     _cleanup_error_ struct error *error = NULL;
 
-    if (!value)
-        return 0;
-    if (!json_is_string(value))
-        return error_new(ret_error, EPROTO, "the QEMU guest agent told '%s', but no string", key);
-    if (base64_decode(ret, json_string_value(value), json_string_length(value), &error) < 0)
+    if (value && base64_decode(ret, json_string_value(value), json_string_length(value), &error) < 0)
         return error_new(ret_error, EPROTO, "the QEMU guest agent's '%s': %s", key, error_message(error));
-    return 0;
-}
-
-/* How the process ended. A signal counts more than an exit code; signal 0 is none. */
-static int take_end(const json_t *reply, struct qga_exec_status *status, struct error **ret_error) {
-    bool has_code = false;
-    bool has_signal = false;
-    int code = 0;
-    int number = 0;
-    int r = take_number(reply, "exitcode", &has_code, &code, ret_error);
-
-    if (r == 0)
-        r = take_number(reply, "signal", &has_signal, &number, ret_error);
-    if (r < 0)
-        return r;
-    status->signalled = has_signal && number != 0;
-    if (!status->signalled && !has_code)
-        return error_new(ret_error, EPROTO, "the guest agent told neither exit code nor signal");
-    status->status = status->signalled ? number : code;
     return 0;
 }
 
 int qga_parse_exec_status(const json_t *reply, struct qga_exec_status *ret, struct error **ret_error) {
     _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
     const json_t *exited = json_object_get(reply, "exited");
+    const json_t *code = json_object_get(reply, "exitcode");
+    /* A signal counts more than an exit code; signal 0 is none. */
+    const json_t *number = json_object_get(reply, "signal");
     int r;
 
     if (!json_is_boolean(exited))
-        return shape_error(ret_error, "guest-exec-status", "nothing about whether the process has exited");
+        return reply_error(ret_error, "guest-exec-status", "nothing about whether the process has exited");
     status.exited = json_is_true(exited);
     if (status.exited) {
-        r = take_end(reply, &status, ret_error);
+        r = check_members(reply, ret_error);
         if (r == 0)
-            r = take_data(reply, "out-data", &status.out, ret_error);
+            r = decode_data(reply, "out-data", &status.out, ret_error);
         if (r == 0)
-            r = take_data(reply, "err-data", &status.err, ret_error);
-        if (r == 0)
-            r = take_flag(reply, "out-truncated", &status.out_truncated, ret_error);
-        if (r == 0)
-            r = take_flag(reply, "err-truncated", &status.err_truncated, ret_error);
+            r = decode_data(reply, "err-data", &status.err, ret_error);
         if (r < 0)
             return r;
+        status.signalled = json_integer_value(number) != 0;
+        if (!status.signalled && !code)
+            return reply_error(ret_error, "guest-exec-status", "neither exit code nor signal");
+        status.status = (int)(uint32_t)json_integer_value(status.signalled ? number : code);
+        status.out_truncated = json_is_true(json_object_get(reply, "out-truncated"));
+        status.err_truncated = json_is_true(json_object_get(reply, "err-truncated"));
     }
     *ret = status;
     status = (struct qga_exec_status){0};

@@ -13,11 +13,12 @@
 #include "base/error.h"
 #include "base/str.h"
 
-/* guest-info: the agent's version and which commands it has switched on. */
+/* guest-info: the agent's version, and how far it supports the commands that vmtest needs. */
+enum qga_support { QGA_UNKNOWN, QGA_DISABLED, QGA_ENABLED };
+
 struct qga_info {
     char *version;
-    bool exec, exec_status, shutdown, file_open, osinfo;
-    bool exec_known, exec_status_known; /* it has them; but switched off, when not `exec` or not `exec_status` */
+    enum qga_support exec, exec_status;
 };
 
 int qga_parse_info(const json_t *reply, struct qga_info *ret, struct error **ret_error) _must_check_;

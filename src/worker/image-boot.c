@@ -65,7 +65,7 @@ static bool check_commands(struct machine *machine, deadline_t deadline) {
     _cleanup_error_ struct error *error = NULL;
     struct qga_info info = {0};
     const char *missing = NULL;
-    bool known = false;
+    bool disabled;
 
     if (!qga_call(machine, "guest-info", NULL, deadline))
         return false;
@@ -75,14 +75,12 @@ static bool check_commands(struct machine *machine, deadline_t deadline) {
         machine_end(machine, VERDICT_ERROR, 0, "%s", error_message(error));
         return false;
     }
-    if (!info.exec) {
+    if (info.exec != QGA_ENABLED)
         missing = "guest-exec";
-        known = info.exec_known;
-    } else if (!info.exec_status) {
+    else if (info.exec_status != QGA_ENABLED)
         missing = "guest-exec-status";
-        known = info.exec_status_known;
-    }
-    if (missing && known)
+    disabled = (info.exec != QGA_ENABLED ? info.exec : info.exec_status) == QGA_DISABLED;
+    if (missing && disabled)
         machine_end(machine, VERDICT_ERROR, 0,
                     "the image's guest agent has %s switched off: in the image, take it out of 'block-rpcs' (or "
                     "'blacklist', or add it to 'allow-rpcs') in /etc/qemu/qemu-ga.conf, or change FILTER_RPC_ARGS or "
