@@ -2,7 +2,7 @@
 /*
  * gendocs: the parts of the documentation that come out of tables.
  *
- *   gendocs options|keys|help     prints one of them
+ *   gendocs options|verbs|keys    prints one of them
  *   gendocs update FILE...        rewrites the parts of a manual page between `.\" BEGIN NAME` and `.\" END NAME`
  *   gendocs check FILE...         exits 1 when update would change a file
  */
@@ -19,16 +19,16 @@ static const struct part {
     char *(*make)(void);
 } parts[] = {
     {"options", help_options_roff},
+    {"verbs", help_verbs_roff},
     {"keys", help_keys_roff},
-    {"help", help_text},
 };
 
-static int fail(const struct error *error) {
+static int error_print(const struct error *error) {
     (void)fprintf(stderr, "gendocs: %s\n", error_message(error));
     return EXIT_FAILURE;
 }
 
-/* Replaces in `page` what stands between the markers of `part`; sets *ret_found when it has them. */
+/* Replaces the text between the markers of `part` in `page`; sets *ret_found if it has them. */
 static int replace_part(const char *path, char **page, const struct part *part, bool *ret_found,
                         struct error **ret_error) {
     _cleanup_free_ char *begin = xasprintf(".\\\" BEGIN %s\n", part->name);
@@ -39,8 +39,8 @@ static int replace_part(const char *path, char **page, const struct part *part, 
     if (!from)
         return 0;
     if (!to)
-        return error_new(ret_error, EINVAL, "%s: there is a line '.\\\" BEGIN %s' but no '.\\\" END %s' behind it",
-                         path, part->name, part->name);
+        return error_new(ret_error, EINVAL, "%s: there is a line '.\\\" BEGIN %s' but no '.\\\" END %s' after it", path,
+                         part->name, part->name);
     _cleanup_free_ char *text = part->make();
     char *renewed = xasprintf("%.*s%s%s%s", (int)(from - *page), *page, begin, text, to);
     free(*page);
@@ -49,8 +49,8 @@ static int replace_part(const char *path, char **page, const struct part *part, 
     return 0;
 }
 
-/* Reads a page and gives it as it is and as the tables want it; the caller frees both. */
-static int renew(const char *path, char **ret_old, char **ret_new, struct error **ret_error) {
+/* Reads a page; returns it unchanged and with the parts made anew. The caller frees both. */
+static int page_renew(const char *path, char **ret_old, char **ret_new, struct error **ret_error) {
     _cleanup_buffer_ struct buffer content = {0};
     bool found = false;
     int r = file_read(path, PAGE_MAX, &content, ret_error);
@@ -65,7 +65,7 @@ static int renew(const char *path, char **ret_old, char **ret_new, struct error 
             return r;
     }
     if (!found)
-        return error_new(ret_error, EINVAL, "%s: no line '.\\\" BEGIN options' or '.\\\" BEGIN keys'", path);
+        return error_new(ret_error, EINVAL, "%s: no line '.\\\" BEGIN PART'", path);
     *ret_old = TAKE_PTR(old);
     *ret_new = TAKE_PTR(new);
     return 0;
@@ -76,8 +76,8 @@ static int handle_page(const char *path, bool update) {
     _cleanup_free_ char *old = NULL;
     _cleanup_free_ char *new = NULL;
 
-    if (renew(path, &old, &new, &error) < 0)
-        return fail(error);
+    if (page_renew(path, &old, &new, &error) < 0)
+        return error_print(error);
     assert(old && new);
     if (strcmp(old, new) == 0)
         return EXIT_SUCCESS;
@@ -85,11 +85,11 @@ static int handle_page(const char *path, bool update) {
         (void)fprintf(stderr, "gendocs: %s differs from the tables; run 'gendocs update %s'\n", path, path);
         return EXIT_FAILURE;
     }
-    return file_write_atomically(path, new, strlen(new), 0644, &error) < 0 ? fail(error) : EXIT_SUCCESS;
+    return file_write_atomically(path, new, strlen(new), 0644, &error) < 0 ? error_print(error) : EXIT_SUCCESS;
 }
 
 static int usage(void) {
-    (void)fputs("usage: gendocs options|keys|help\n       gendocs update|check FILE...\n", stderr);
+    (void)fputs("usage: gendocs options|verbs|keys\n       gendocs update|check FILE...\n", stderr);
     return 2;
 }
 

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts out of the option table and the key table, so that no option or key is described twice. */
+/* Texts made from the tables of options, keys and verbs, so that nothing is described twice. */
 #include "cli/help.h"
 
 #include <assert.h>
 
 #include "cli/version.h"
-#include "config/config.h"
 
 #define HELP_COLUMNS 80
 #define HELP_INDENT 28
 
 static const char *const group_titles[] = {
-    [GROUP_CONFIG] = "Targets of a file", [GROUP_ONE_LINER] = "One-liner", [GROUP_EVERY] = "Every target",
-    [GROUP_MANY] = "Many targets",        [GROUP_OUTPUT] = "Output",       [GROUP_GENERAL] = "General",
+    [GROUP_CONFIG] = "Targets of a file",
+    [GROUP_ONE_LINER] = "One-liner",
+    [GROUP_EVERY] = "Every target (overrides the file)",
+    [GROUP_MANY] = "Many targets",
+    [GROUP_OUTPUT] = "Output",
+    [GROUP_GENERAL] = "General",
 };
 static_assert(ARRAY_SIZE(group_titles) == OPTION_GROUP_COUNT, "each group has a title");
 
@@ -21,52 +24,32 @@ static const char usage[] = "Usage: vmtest [-c FILE] [-f REGEX] [OPTION]...\n"
                             "       vmtest -k KERNEL [OPTION]... -- PROGRAM ARGUMENT...\n"
                             "       vmtest -k KERNEL [OPTION]... -\n"
                             "       vmtest -i IMAGE [OPTION]... COMMAND...\n"
-                            "       vmtest list [-c FILE] [-f REGEX] [--format json] [OPTION]...\n"
-                            "       vmtest cache list|clear|path|verify\n"
-                            "       vmtest merge DIR... [--report KIND=FILE]...\n"
+                            "       vmtest VERB [ARGUMENT]...\n"
                             "\n"
-                            "Run tests in virtual machines: the targets of a vmtest.toml, or one command in\n"
-                            "one kernel or image. The words of COMMAND go to the shell; behind '--', two or\n"
-                            "more words are run as they are; '-' is an interactive shell.\n";
+                            "Run tests in virtual machines: the targets of a vmtest.toml, or a one-liner, one\n"
+                            "command in one kernel or image, which reads no file. COMMAND is given to the\n"
+                            "shell; after '--', two or more words are a program and its arguments; '-' is an\n"
+                            "interactive shell.\n";
 
 static const char epilogue[] = "\n"
-                               "Targets:\n"
-                               "  list                      Show those that would be run (--format json: as a CI\n"
-                               "                            system's job matrix), and run none.\n"
-                               "\n"
-                               "Templates, which make the next run of the same machine fast:\n"
-                               "  cache list                Show them (--format json: as a JSON array).\n"
-                               "  cache clear [NAME]        Remove all, or those made from the file NAME, or the\n"
-                               "                            one whose key begins with NAME.\n"
-                               "  cache path                Show the directory that they are kept in.\n"
-                               "  cache verify              Hash them in full, and remove what is damaged.\n"
-                               "\n"
-                               "Shards, whose reports come together again:\n"
-                               "  merge DIR...              Join the JSON reports below each DIR; fail where\n"
-                               "                            they are not all the shards of one run.\n"
-                               "\n"
-                               "Exit status: 0 passed; the command's own code; 128 + signal; 124 out of time;\n"
-                               "69 it could not be run; 2 wrong command line. With several targets: how many of\n"
-                               "them did not pass, at most 125. See vmtest(1) and vmtest.toml(5).\n";
-
-const char *help_group_title(enum option_group group) {
-    return group_titles[group];
-}
+                               "Exit status: 0 passed; the command's own code; 128 + signal; 124 timed out;\n"
+                               "69 could not be run; 2 wrong command line. With several targets: the number that\n"
+                               "did not pass, at most 125. See vmtest(1) and vmtest.toml(5).\n";
 
 const char *help_version(void) {
     return "vmtest " VMTEST_VERSION "\n";
 }
 
 /* Appends `text` in lines of at most HELP_COLUMNS, from `column` on and then indented. */
-static void append_wrapped(struct buffer *out, const char *text, size_t column) {
+static void append_wrapped(struct buffer *out, const char *text, size_t column, int indent) {
     bool first = true;
 
     while (*text) {
         size_t length = strcspn(text, " ");
 
         if (!first && column + 1 + length > HELP_COLUMNS) {
-            buffer_printf(out, "\n%*s", HELP_INDENT, "");
-            column = HELP_INDENT;
+            buffer_printf(out, "\n%*s", indent, "");
+            column = (size_t)indent;
             first = true;
         }
         if (!first)
@@ -80,61 +63,97 @@ static void append_wrapped(struct buffer *out, const char *text, size_t column) 
     buffer_append(out, "\n", 1);
 }
 
-/* "a|b|c" as "a, b or c". Caller frees. */
-static char *values_text(const char *values) {
-    struct buffer text = {0};
+/* The description of an option: its help, its values or range, and its default. Caller frees. */
+static char *option_help(const struct option_info *info) {
+    bool has_range = info->key && info->key->type == CONFIG_INTEGER;
+    _cleanup_free_ char *def = info->def ? xasprintf(" (default: %s)", info->def) : xstrdup("");
 
-    for (const char *value = values; value;) {
-        size_t length = strcspn(value, "|");
-        const char *next = value[length] == '|' ? value + length + 1 : NULL;
+    if (info->values) {
+        _cleanup_free_ char *values = config_values_text(info->values);
 
-        if (text.size > 0)
-            buffer_append_string(&text, next ? ", " : " or ");
-        buffer_append(&text, value, length);
-        value = next;
+        bool is_set = info->key && info->key->type == CONFIG_SET;
+        return xasprintf("%s %s is %s%s%s.", info->help, info->argument, is_set ? "a comma-separated list of " : "",
+                         values, def);
     }
-    return buffer_take(&text);
+    if (has_range)
+        return xasprintf("%s %s is a number from %lld to %lld%s.", info->help, info->argument, info->key->minimum,
+                         info->key->maximum, def);
+    return xasprintf("%.*s%s.", (int)strlen(info->help) - 1, info->help, def);
 }
 
-/* What is said of an option: its help, and the values there are. Caller frees. */
-static char *option_help(const struct option_row *row) {
-    if (!row->values)
-        return xstrdup(row->help);
-    _cleanup_free_ char *values = values_text(row->values);
-    return xasprintf("%s %s is %s.", row->help, row->argument, values);
+/* The gap between an option and its argument: none if the argument brings its own "[=". */
+static const char *argument_gap(const struct option_info *info) {
+    return info->argument && info->argument[0] != '[' ? " " : "";
 }
 
-/* What stands between an option and its argument: nothing where the argument brings its own "[=". */
-static const char *argument_gap(const struct option_row *row) {
-    return row->argument && row->argument[0] != '[' ? " " : "";
-}
+/* An entry of a list: a term, and beside it a text. */
+static void append_entry(struct buffer *out, const char *term, const char *text) {
+    int gap = HELP_INDENT - 2 - (int)strlen(term);
 
-static void append_option(struct buffer *out, const struct option_row *row) {
-    _cleanup_free_ char *letter = row->letter ? xasprintf("-%c, ", row->letter) : xstrdup("    ");
-    _cleanup_free_ char *left =
-        xasprintf("  %s--%s%s%s", letter, row->name, argument_gap(row), row->argument ? row->argument : "");
-    _cleanup_free_ char *help = option_help(row);
-    int gap = HELP_INDENT - (int)strlen(left);
-
-    buffer_append_string(out, left);
+    buffer_printf(out, "  %s", term);
     if (gap < 2)
         buffer_append(out, "\n", 1);
     buffer_printf(out, "%*s", gap < 2 ? HELP_INDENT : gap, "");
-    append_wrapped(out, help, HELP_INDENT);
+    append_wrapped(out, text, HELP_INDENT, HELP_INDENT);
 }
 
-char *help_text(void) {
+static void append_option(struct buffer *out, const struct option_info *info) {
+    _cleanup_free_ char *letter = info->letter ? xasprintf("-%c, ", info->letter) : xstrdup("    ");
+    _cleanup_free_ char *term =
+        xasprintf("%s%s%s%s", letter, info->name, argument_gap(info), info->argument ? info->argument : "");
+    _cleanup_free_ char *help = option_help(info);
+
+    append_entry(out, term, help);
+}
+
+/* Verbs that can be run: all of them, or those that `above` stands for. */
+static void append_verbs(struct buffer *out, const struct verb *above) {
+    buffer_append_string(out, "\nVerbs:\n");
+    for (size_t i = 0; i < n_verbs; i++) {
+        if (!verbs[i].run || (above && !verb_is_below(&verbs[i], above)))
+            continue;
+        _cleanup_free_ char *term = xasprintf("%s %s", verbs[i].name, verbs[i].arguments);
+
+        append_entry(out, term, verbs[i].summary);
+    }
+}
+
+static char *run_help(void) {
     struct buffer out = {0};
+    struct option_info info;
 
     buffer_append_string(&out, usage);
     for (enum option_group group = 0; group < OPTION_GROUP_COUNT; group++) {
         buffer_printf(&out, "\n%s:\n", group_titles[group]);
-        for (size_t i = 0; i < ARRAY_SIZE(option_rows); i++) {
-            if (option_rows[i].group == group)
-                append_option(&out, &option_rows[i]);
+        for (size_t i = 0; i < OPTIONS_MAX; i++) {
+            if (option_describe(i, &info) && info.group == group)
+                append_option(&out, &info);
         }
     }
+    append_verbs(&out, NULL);
     buffer_append_string(&out, epilogue);
+    return buffer_take(&out);
+}
+
+char *help_text(const struct verb *verb) {
+    struct buffer out = {0};
+    struct option_info info;
+
+    if (!verb)
+        return run_help();
+    buffer_printf(&out, "Usage: vmtest %s%s%s\n\n", verb->name, str_empty(verb->arguments) ? "" : " ", verb->arguments);
+    append_wrapped(&out, verb->summary, 0, 0);
+    if (verb->details) {
+        buffer_append(&out, "\n", 1);
+        append_wrapped(&out, verb->details, 0, 0);
+    }
+    if (!verb->run)
+        append_verbs(&out, verb);
+    buffer_append_string(&out, "\nOptions:\n");
+    for (size_t i = 0; i < OPTION_ID_COUNT; i++) {
+        if (((verb->options | OPTION_BIT(OPTION_HELP)) & OPTION_BIT(i)) && option_describe(CONFIG_KEYS_MAX + i, &info))
+            append_option(&out, &info);
+    }
     return buffer_take(&out);
 }
 
@@ -166,69 +185,91 @@ static void append_roff_line(struct buffer *out, const char *text) {
     buffer_append(out, "\n", 1);
 }
 
-static void append_option_roff(struct buffer *out, const struct option_row *row) {
-    _cleanup_free_ char *help = option_help(row);
+static void append_option_roff(struct buffer *out, const struct option_info *info) {
+    _cleanup_free_ char *help = option_help(info);
 
     buffer_append_string(out, ".TP\n");
-    if (row->letter)
-        buffer_printf(out, "\\fB\\-%c\\fR, ", row->letter);
-    buffer_append_string(out, "\\fB\\-\\-");
-    append_roff(out, row->name);
+    if (info->letter)
+        buffer_printf(out, "\\fB\\-%c\\fR, ", info->letter);
+    buffer_append_string(out, "\\fB");
+    append_roff(out, info->name);
     buffer_append_string(out, "\\fR");
-    if (row->argument)
-        buffer_printf(out, "%s\\fI%s\\fR", argument_gap(row), row->argument);
+    if (info->argument)
+        buffer_printf(out, "%s\\fI%s\\fR", argument_gap(info), info->argument);
     buffer_append(out, "\n", 1);
     append_roff_line(out, help);
 }
 
 char *help_options_roff(void) {
     struct buffer out = {0};
+    struct option_info info;
 
     for (enum option_group group = 0; group < OPTION_GROUP_COUNT; group++) {
         buffer_printf(&out, ".SS %s\n", group_titles[group]);
-        for (size_t i = 0; i < ARRAY_SIZE(option_rows); i++) {
-            if (option_rows[i].group == group)
-                append_option_roff(&out, &option_rows[i]);
+        for (size_t i = 0; i < OPTIONS_MAX; i++) {
+            if (option_describe(i, &info) && info.group == group)
+                append_option_roff(&out, &info);
         }
     }
     return buffer_take(&out);
 }
 
+char *help_verbs_roff(void) {
+    struct buffer out = {0};
+
+    for (size_t i = 0; i < n_verbs; i++) {
+        const struct verb *verb = &verbs[i];
+
+        if (!verb->run)
+            continue;
+        buffer_printf(&out, ".TP\n\\fBvmtest %s\\fR ", verb->name);
+        append_roff_line(&out, verb->arguments);
+        append_roff_line(&out, verb->summary);
+        if (verb->details)
+            append_roff_line(&out, verb->details);
+    }
+    return buffer_take(&out);
+}
+
 static const char *const type_names[] = {
-    [CONFIG_STRING] = "string",
-    [CONFIG_PATH] = "path",
-    [CONFIG_BOOL] = "boolean",
-    [CONFIG_INTEGER] = "integer",
-    [CONFIG_DURATION] = "duration",
-    [CONFIG_MEMORY] = "amount of memory",
-    [CONFIG_ENUM] = "string",
-    [CONFIG_SET] = "list of strings",
-    [CONFIG_STRINGS] = "list of strings",
+    [CONFIG_STRING] = "string",           [CONFIG_PATH] = "path",
+    [CONFIG_PROGRAM] = "path or name",    [CONFIG_BOOL] = "boolean",
+    [CONFIG_INTEGER] = "integer",         [CONFIG_DURATION] = "duration",
+    [CONFIG_MEMORY] = "amount of memory", [CONFIG_ENUM] = "string",
+    [CONFIG_SET] = "list of strings",     [CONFIG_STRINGS] = "list of strings",
     [CONFIG_MOUNTS] = "table of tables",
 };
 static_assert(ARRAY_SIZE(type_names) == CONFIG_MOUNTS + 1, "each type has a name");
 
 char *help_keys_roff(void) {
+    static const char *const only[] = {[CONFIG_ANY_TARGET] = "",
+                                       [CONFIG_ONLY_KERNEL] = " Only with kernel.",
+                                       [CONFIG_ONLY_IMAGE] = " Only with image."};
     struct buffer out = {0};
 
-    for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++) {
+    for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key_row *row = &config_keys[i];
+        const char *def = row->def ? row->def : row->absent;
+        _cleanup_free_ char *help = xasprintf("%s%s", row->help, only[row->only]);
 
-        buffer_printf(&out, ".TP\n\\fB%s\\fR (%s", row->name, type_names[row->type]);
+        buffer_printf(&out, ".TP\n\\fB%s\\fR", row->name);
+        if (row->argument)
+            buffer_printf(&out, " = \\fI%s\\fR", row->argument);
+        buffer_printf(&out, " (%s", type_names[row->type]);
         if (row->type == CONFIG_INTEGER)
             buffer_printf(&out, " from %lld to %lld", row->minimum, row->maximum);
         if (row->values) {
-            _cleanup_free_ char *values = values_text(row->values);
+            _cleanup_free_ char *values = config_values_text(row->values);
 
             buffer_append_string(&out, ": ");
             append_roff(&out, values);
         }
-        if (row->def) {
-            buffer_append_string(&out, ", default ");
-            append_roff(&out, row->def);
+        if (def) {
+            buffer_append_string(&out, "; default: ");
+            append_roff(&out, def);
         }
         buffer_append_string(&out, ")\n");
-        append_roff_line(&out, row->help);
+        append_roff_line(&out, help);
     }
     return buffer_take(&out);
 }

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/digest.h"
 
 #define FILE_LIMIT (64u << 20)
 #define VERSION 1

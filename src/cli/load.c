@@ -45,7 +45,12 @@ int targets_load(const struct options *options, struct config **ret_config, stru
         r = config_select(*ret_config, &options->filters, &options->excludes, ret_error);
     if (r == 0 && options->failed)
         r = keep_failed(*ret_config, ret_error);
-    for (size_t i = 0; r == 0 && i < (*ret_config)->n_targets; i++)
-        r = target_check((*ret_config)->targets[i], ret_error);
+    for (size_t i = 0; r == 0 && i < (*ret_config)->n_targets; i++) {
+        r = options_apply(options, (*ret_config)->directory, (*ret_config)->targets[i], ret_error);
+        if (r == 0)
+            r = target_check((*ret_config)->targets[i], ret_error);
+    }
+    for (size_t i = 0; r == 0 && i < (*ret_config)->warnings.count; i++)
+        (void)fprintf(stderr, "vmtest: warning: %s\n", (*ret_config)->warnings.items[i]);
     return r;
 }

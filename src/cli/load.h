@@ -6,7 +6,7 @@
 #include "cli/options.h"
 #include "config/config.h"
 
-/* Each target has passed target_check(). What the file warns of is in the configuration, and nothing is printed. */
+/* Each target has its options applied and has passed target_check(). Prints the file's warnings to standard error. */
 int targets_load(const struct options *options, struct config **ret_config, struct error **ret_error) _must_check_;
 
 #endif

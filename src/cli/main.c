@@ -9,16 +9,12 @@
 #include "base/file.h"
 #include "base/heap.h"
 #include "base/log.h"
-#include "cli/cache.h"
 #include "cli/help.h"
 #include "cli/history.h"
-#include "cli/list.h"
 #include "cli/load.h"
-#include "cli/merge.h"
-#include "cli/options.h"
 #include "cli/make-plan.h"
-#include "cli/shard.h"
 #include "cli/sinks.h"
+#include "cli/verbs.h"
 #include "config/config.h"
 #include "supervise/supervisor.h"
 
@@ -51,35 +47,6 @@ static void open_standard_descriptors(void) {
         fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* what is written there is an error, not lost */
     while (fd >= 0 && fd <= STDERR_FILENO);
     (void)fd_close(fd);
-}
-
-/* What is for every target of a run. */
-static void apply_options(const struct options *options, struct config *config) {
-    for (size_t i = 0; i < config->n_targets; i++) {
-        if (options->given[OPTION_BOOT_TIMEOUT])
-            config->targets[i]->boot_timeout = options->boot_timeout;
-        if (options->given[OPTION_TIMEOUT])
-            config->targets[i]->timeout = options->timeout;
-        if (options->given[OPTION_KILL_AFTER])
-            config->targets[i]->kill_after = options->kill_after;
-        if (options->given[OPTION_RUN_TIMEOUT])
-            config->targets[i]->run_timeout = options->run_timeout;
-        if (options->given[OPTION_FAIL_ON])
-            config->targets[i]->fail_on = options->fail_on;
-        if (options->results) {
-            free(config->targets[i]->results);
-            config->targets[i]->results = xstrdup(options->results);
-        }
-        config->targets[i]->dump = config->targets[i]->dump || options->dump;
-        if (options->given[OPTION_LOST_AFTER])
-            config->targets[i]->lost_after = options->lost_after;
-        config->targets[i]->sandbox = config->targets[i]->sandbox && !options->no_sandbox;
-        if (options->no_template) {
-            config->targets[i]->template = false;
-            free(config->targets[i]->where[KEY_TEMPLATE]);
-            config->targets[i]->where[KEY_TEMPLATE] = xstrdup("--no-template");
-        }
-    }
 }
 
 static void say_shard(const struct run_plan *plan, size_t n_all) {
@@ -136,27 +103,27 @@ static int run(const struct options *options, const struct shard *shard, const s
     return status;
 }
 
-static int print_help(const struct options *options) {
-    _cleanup_free_ char *text = options->help ? help_text() : xstrdup(help_version());
-
-    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_STATUS_UNAVAILABLE : 0;
-}
-
-/* Verbs: words in front of which no option stands that asks for a guest. */
-static const struct verb {
-    const char *name;
-    int (*main)(int argc, char *const argv[], struct error **ret_error);
-} verbs[] = {
-    {"cache", cache_main},
-    {"list", list_main},
-    {"merge", merge_main},
-};
-
-static int run_verb(const struct verb *verb, int argc, char **argv) {
+/* Runs a verb, or prints the help or the version that its options or those of a run ask for. */
+static int print_text(const struct verb *verb, const struct options *options) {
     _cleanup_error_ struct error *error = NULL;
+    int status = 0;
 
-    start_log();
-    int status = verb->main(argc, argv, &error);
+    if (options->help) {
+        _cleanup_free_ char *text = help_text(verb);
+
+        (void)fputs(text, stdout);
+    } else if (options->version) {
+        (void)fputs(help_version(), stdout);
+    } else {
+        start_log();
+        status = verb->run(options, &error);
+    }
+    if ((ferror(stdout) || fflush(stdout) != 0) && status != EXIT_STATUS_UNAVAILABLE) {
+        status = EXIT_STATUS_UNAVAILABLE;
+        (void)error_errno(&error, errno, "the output could not be written");
+    }
+    if (error && verb)
+        error_context(&error, "%s", verb->name);
     return error ? fail(error, status) : status;
 }
 
@@ -166,27 +133,22 @@ int main(int argc, char **argv) {
     _cleanup_options_ struct options options = {0};
     _cleanup_config_ struct config *config = NULL;
     struct shard shard = {0};
+    size_t used = 0;
 
     open_standard_descriptors();
-    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error that is told */
-    (void)signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it, and then nobody learns how a child ended */
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error that is reported */
+    (void)signal(SIGCHLD, SIG_DFL); /* if the caller ignores it, nobody learns how a child ended */
     (void)setlocale(LC_CTYPE, "");
-    for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(verbs); i++) {
-        if (str_equal(argv[1], verbs[i].name))
-            return run_verb(&verbs[i], argc - 1, argv + 1);
-    }
-    if (options_parse(argc, argv, &options, &error) < 0)
+    const struct verb *verb = argc > 1 ? verb_find(argv + 1, (size_t)argc - 1, &used) : NULL;
+    if (options_parse(verb, argc - (int)used, argv + used, &options, &error) < 0)
         return fail(error, EXIT_STATUS_USAGE);
-    if (options.help || options.version)
-        return print_help(&options);
+    if (verb || options.help || options.version)
+        return print_text(verb, &options);
     if (shard_of_options(&options, &shard, &error) < 0)
         return fail(error, EXIT_STATUS_USAGE);
     start_log();
     if (targets_load(&options, &config, &error) < 0 || !config)
         return fail(error, EXIT_STATUS_UNAVAILABLE);
-    for (size_t i = 0; i < config->warnings.count; i++)
-        (void)fprintf(stderr, "vmtest: warning: %s\n", config->warnings.items[i]);
-    apply_options(&options, config);
 
     _cleanup_free_ char *again = options_again(&options, argc, argv);
     return run(&options, &shard, config, again, start);

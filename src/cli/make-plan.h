@@ -6,8 +6,8 @@
 #include "cli/history.h"
 #include "cli/options.h"
 #include "cli/shard.h"
-#include "supervise/host-capacity.h"
 #include "event/run-plan.h"
+#include "supervise/host-capacity.h"
 
 /* More jobs than anybody waits for: what --repeat multiplies must not take all memory. */
 #define PLAN_JOBS_MAX 1000000u

@@ -11,8 +11,8 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/digest.h"
+#include "base/file.h"
 
 /* A target of the list, with all of its jobs. */
 struct part {

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "cli/options.h"
-#include "report/report.h"
 #include "event/run-plan.h"
+#include "report/report.h"
 
 #define SHARD_COUNT_MAX 100000U
 

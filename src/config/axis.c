@@ -47,7 +47,7 @@ char *axis_text(const struct toml_value *value) {
 static bool takes_path(const struct axis *axis, const char *text) {
     if (!axis->row)
         return false;
-    return axis->row->type == CONFIG_PATH || (axis->row->key == KEY_QEMU_COMMAND && strchr(text, '/'));
+    return axis->row->type == CONFIG_PATH || (axis->row->type == CONFIG_PROGRAM && strchr(text, '/'));
 }
 
 /* A path without empty and `.` parts. Caller frees. */

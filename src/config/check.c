@@ -4,33 +4,11 @@
  * exist is found out when they are opened.
  */
 #include "arch/arch.h"
+#include "config/config-internal.h"
 #include "config/config.h"
-#include "config/internal.h"
-
-/* Keys that only a target which boots a kernel can have. */
-static const enum config_key kernel_only[] = {KEY_KERNEL_ARGS, KEY_MODULES, KEY_ROOTFS, KEY_ROOTFS_MODE};
-
-bool config_is_kernel_only(enum config_key key) {
-    for (size_t i = 0; i < ARRAY_SIZE(kernel_only); i++) {
-        if (kernel_only[i] == key)
-            return true;
-    }
-    return false;
-}
-
-bool config_is_image_only(enum config_key key) {
-    return key == KEY_FORMAT || key == KEY_UEFI || key == KEY_PERSIST;
-}
 
 static bool is_blank(const char *text) {
     return str_empty(text) || text[strspn(text, " \t\r\n")] == '\0';
-}
-
-/* A key's or an option's name for messages: `where` is an option's when it begins with a dash. */
-static const char *shown_key(const struct target *target, enum config_key key) {
-    const char *where = target->where[key];
-
-    return where && where[0] == '-' ? where : config_keys[key].name;
 }
 
 /* Where a target stands: at its name if that has a place. */
@@ -71,35 +49,37 @@ static int check_boot(const struct target *target, struct error **ret_error) {
                          "%s: the target '%s' has neither kernel nor image; add kernel = \"...\" or image = \"...\"",
                          target_place(target), target->name);
     if (target->kernel && target->image)
-        return error_new(
-            ret_error, EINVAL, "%s: the target '%s' has both an image and a kernel; keep one of '%s' and '%s'",
-            target_where(target, KEY_IMAGE), target->name, shown_key(target, KEY_IMAGE), shown_key(target, KEY_KERNEL));
+        return error_new(ret_error, EINVAL,
+                         "%s: the target '%s' has both an image and a kernel; keep one of '%s' and '%s'",
+                         target_where(target, KEY_IMAGE), target->name, target_key_name(target, KEY_IMAGE),
+                         target_key_name(target, KEY_KERNEL));
     return 0;
 }
 
-static int check_belonging(const struct target *target, struct error **ret_error) {
-    const struct {
-        enum config_key key;
-        bool set;
-    } image_only[] = {
-        {KEY_UEFI, target->uefi},
-        {KEY_FORMAT, target->format != NULL},
-        {KEY_PERSIST, target->persist},
-    };
+/* A key that is set to more than false. */
+static bool is_set(const struct target *target, enum config_key key) {
+    const struct config_key_row *row = &config_keys[key];
 
-    for (size_t i = 0; !target->image && i < ARRAY_SIZE(image_only); i++) {
-        if (image_only[i].set)
-            return error_new(ret_error, EINVAL, "%s: '%s' goes with an image only; remove it, or boot an image",
-                             target_where(target, image_only[i].key), shown_key(target, image_only[i].key));
+    return target->where[key] &&
+           (row->type != CONFIG_BOOL || *(const bool *)(const void *)((const char *)target + row->offset));
+}
+
+static int check_belonging(const struct target *target, struct error **ret_error) {
+    for (enum config_key key = 0; key < config_key_count; key++) {
+        enum config_only only = config_keys[key].only;
+        const char *what = only == CONFIG_ONLY_IMAGE ? "an image" : "a kernel";
+        bool fits = only == CONFIG_ANY_TARGET || (only == CONFIG_ONLY_IMAGE ? target->image : target->kernel);
+
+        if (!fits && is_set(target, key))
+            return error_new(ret_error, EINVAL, "%s: '%s' goes with %s only; remove it, or boot %s",
+                             target_where(target, key), target_key_name(target, key), what, what);
     }
-    if (target->bios && !target->uefi)
-        return error_new(ret_error, EINVAL, "%s: '%s' goes with uefi = true only; remove it%s",
-                         target_where(target, KEY_VM_BIOS), shown_key(target, KEY_VM_BIOS),
-                         target->image ? ", or add uefi = true" : "");
-    for (size_t i = 0; !target->kernel && i < ARRAY_SIZE(kernel_only); i++) {
-        if (target->where[kernel_only[i]])
-            return error_new(ret_error, EINVAL, "%s: '%s' goes with a kernel only; remove it, or boot a kernel",
-                             target->where[kernel_only[i]], shown_key(target, kernel_only[i]));
+    if (target->bios && !target->uefi) {
+        _cleanup_free_ char *uefi = target_setting(target, KEY_UEFI, NULL);
+
+        return error_new(ret_error, EINVAL, "%s: '%s' goes with %s only; remove it%s%s",
+                         target_where(target, KEY_VM_BIOS), target_key_name(target, KEY_VM_BIOS), uefi,
+                         target->image ? ", or add " : "", target->image ? uefi : "");
     }
     return 0;
 }
@@ -139,21 +119,28 @@ static int check_rootfs_mode(const struct target *target, struct error **ret_err
         mode == target->rootfs_mode)
         return 0;
     return error_new(ret_error, EINVAL, "%s: '%s' contradicts the word '%s' in '%s'; remove one of the two",
-                     target_where(target, KEY_ROOTFS_MODE), shown_key(target, KEY_ROOTFS_MODE),
-                     mode == ROOTFS_RO ? "ro" : "rw", shown_key(target, KEY_KERNEL_ARGS));
+                     target_where(target, KEY_ROOTFS_MODE), target_key_name(target, KEY_ROOTFS_MODE),
+                     mode == ROOTFS_RO ? "ro" : "rw", target_key_name(target, KEY_KERNEL_ARGS));
 }
 
-static int check_arch(const struct target *target, struct error **ret_error) {
-    const struct config_key_row *row = &config_keys[KEY_ARCH];
+/* A string of which the table knows the values. */
+static int check_value(const struct target *target, enum config_key key, const char *value, const char *what,
+                       struct error **ret_error) {
+    const char *values = config_keys[key].values;
 
-    if (target->arch && config_value_index(row, target->arch) >= 0)
+    if (!value || config_value_index(values, value) >= 0)
         return 0;
 
-    _cleanup_free_ char *known = config_values_text(row);
-    const char *arch = target->arch ? target->arch : "";
-    _cleanup_free_ char *shown = config_quote(arch, strlen(arch));
-    return error_new(ret_error, EINVAL, "%s: there is no architecture '%s'; write %s", target_where(target, KEY_ARCH),
-                     shown, known);
+    _cleanup_free_ char *known = config_values_text(values);
+    _cleanup_free_ char *shown = config_quote(value, strlen(value));
+    return error_new(ret_error, EINVAL, "%s: there is no %s '%s'; write %s", target_where(target, key), what, shown,
+                     known);
+}
+
+static int check_values(const struct target *target, struct error **ret_error) {
+    int r = check_value(target, KEY_ARCH, target->arch, "architecture", ret_error);
+
+    return r < 0 ? r : check_value(target, KEY_FORMAT, target->format, "image format", ret_error);
 }
 
 /* The tool's own words for QEMU: empty ones would only fail there. */
@@ -164,21 +151,9 @@ static int check_not_empty(const struct target *target, struct error **ret_error
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
         if (values[i] && is_blank(values[i]))
             return error_new(ret_error, EINVAL, "%s: '%s' is empty; remove it or give it a value",
-                             target_where(target, keys[i]), shown_key(target, keys[i]));
+                             target_where(target, keys[i]), target_key_name(target, keys[i]));
     }
     return 0;
-}
-
-static int check_format(const struct target *target, struct error **ret_error) {
-    const struct config_key_row *row = &config_keys[KEY_FORMAT];
-
-    if (!target->format || config_value_index(row, target->format) >= 0)
-        return 0;
-
-    _cleanup_free_ char *known = config_values_text(row);
-    _cleanup_free_ char *shown = config_quote(target->format, strlen(target->format));
-    return error_new(ret_error, EINVAL, "%s: there is no image format '%s'; write %s", target_where(target, KEY_FORMAT),
-                     shown, known);
 }
 
 int config_check_results(const char *text, struct error **ret_error) {
@@ -190,20 +165,12 @@ int config_check_results(const char *text, struct error **ret_error) {
     return error_new(ret_error, EINVAL, "there are no results '%s'; write tap or junit:PATH", shown);
 }
 
-static int check_results(const struct target *target, struct error **ret_error) {
-    int r = target->results ? config_check_results(target->results, ret_error) : 0;
-
-    if (r < 0)
-        error_context(ret_error, "%s", target_where(target, KEY_RESULTS));
-    return r;
-}
-
 static int check_template(const struct target *target, struct error **ret_error) {
     if (!target->persist || target_template_choice(target) != TEMPLATE_ON)
         return 0;
     return error_new(ret_error, EINVAL, "%s: '%s' and '%s' exclude each other; remove one of the two",
-                     target_where(target, KEY_TEMPLATE), shown_key(target, KEY_TEMPLATE),
-                     shown_key(target, KEY_PERSIST));
+                     target_where(target, KEY_TEMPLATE), target_key_name(target, KEY_TEMPLATE),
+                     target_key_name(target, KEY_PERSIST));
 }
 
 static int check_share(const struct target *target, struct error **ret_error) {
@@ -211,17 +178,17 @@ static int check_share(const struct target *target, struct error **ret_error) {
         return 0;
     if (!target->image)
         return error_new(ret_error, EINVAL, "%s: '%s' can be none with an image only, since a kernel's root is a share",
-                         target_where(target, KEY_SHARE), shown_key(target, KEY_SHARE));
+                         target_where(target, KEY_SHARE), target_key_name(target, KEY_SHARE));
     if (target->n_mounts > 0)
         return error_new(ret_error, EINVAL, "%s: mounts cannot be had with '%s' = none; remove one of the two",
-                         target->mounts[0].where, shown_key(target, KEY_SHARE));
+                         target->mounts[0].where, target_key_name(target, KEY_SHARE));
     return 0;
 }
 
 int target_check_consistency(const struct target *target, struct error **ret_error) {
     static int (*const checks[])(const struct target *, struct error **) = {
-        check_name,      check_command, check_boot,  check_belonging, check_rootfs_mode, check_arch,
-        check_not_empty, check_format,  check_share, check_results,   check_template,
+        check_name,   check_command,   check_boot,  check_belonging, check_rootfs_mode,
+        check_values, check_not_empty, check_share, check_template,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {

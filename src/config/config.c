@@ -304,7 +304,7 @@ int config_parse_globbing(const char *text, size_t size, const char *path, const
 
     config->path = xstrdup(path);
     config->directory = xstrdup(directory);
-    for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++)
+    for (size_t i = 0; i < config_key_count; i++)
         strv_append(&known, config_keys[i].name);
     parser.known = known;
     int r = parse_file(&parser, &root);

@@ -76,10 +76,10 @@ int config_parse_memory(const char *text, uint64_t *ret_bytes, struct error **re
 /* The value of the key `results`: "tap" or "junit:PATH". -EINVAL with what there is. */
 int config_check_results(const char *text, struct error **ret_error) _must_check_;
 
-/* One row per key: the only truth for parsing, the man page and the tests. */
 enum config_type {
     CONFIG_STRING,
     CONFIG_PATH,
+    CONFIG_PROGRAM, /* a path, or a name to look up in PATH */
     CONFIG_BOOL,
     CONFIG_INTEGER,
     CONFIG_DURATION,
@@ -90,26 +90,51 @@ enum config_type {
     CONFIG_MOUNTS,
 };
 
+/* The targets that can have a key. */
+enum config_only { CONFIG_ANY_TARGET, CONFIG_ONLY_KERNEL, CONFIG_ONLY_IMAGE };
+
+/* The command-line option that sets a key. Its argument is the key's; that of a CONFIG_BOOL takes none. */
+struct config_option {
+    const char *name;         /* "--memory", or NULL: the key has no option */
+    char letter;              /* or '\0' */
+    bool every_target;        /* sets the key of a file's targets as well, in place of what the file says */
+    const char *negated_help; /* of an option that sets the key to false, such as --no-template; else NULL */
+};
+
+/* One row per key: the only truth for the parser, the option, --help, the manual pages and the tests. */
 struct config_key_row {
-    enum config_key key;
     const char *name; /* "vm.num_cpus" */
     enum config_type type;
-    size_t offset; /* of the field in struct target */
+    size_t offset;        /* of the field in struct target */
+    const char *argument; /* placeholder for the value in help texts: "SIZE" */
+    struct config_option option;
+    enum config_only only;
     /*
-     * CONFIG_ENUM: "overlay|ro|rw", in the enum's order; CONFIG_SET: the same, in the order of the bits, and "any" as
-     * the last for all of them; KEY_ARCH and KEY_FORMAT: the known ones.
+     * CONFIG_ENUM: "overlay|ro|rw", in the enum's order; CONFIG_SET: the same, in the order of the bits, with "any" as
+     * the last for all of them; CONFIG_STRING: the known ones, which target_check() looks at.
      */
     const char *values;
     long long minimum; /* CONFIG_INTEGER */
     long long maximum;
-    const char *def;  /* default as shown to the user, or NULL */
-    const char *help; /* one or two plain sentences */
+    int (*check)(const char *text, struct error **ret_error); /* CONFIG_STRING: a further check, or NULL */
+    const char *def;                                          /* the default, as it is written, or NULL */
+    const char *absent; /* description of a default that is no fixed value, or NULL */
+    const char *help;   /* plain sentences without markup */
 };
 
-extern const struct config_key_row config_keys[CONFIG_KEY_COUNT];
+extern const struct config_key_row config_keys[];
+extern const size_t config_key_count;
 
-/* Adds what `name` stands for to a CONFIG_SET's bits. -EINVAL (with the values there are) for a name that is none. */
-int config_set_add(const struct config_key_row *row, const char *name, unsigned *bits, struct error **ret_error)
-    _must_check_;
+/* A row's `values` as a sentence shows them: "a, b or c". Caller frees. */
+char *config_values_text(const char *values);
+/* The index of `text` in `values` ("a|b|c"), or -1. */
+int config_value_index(const char *values, const char *text);
+
+/*
+ * Sets a key of a target from the argument of the key's option (NULL for a flag), as the file's parser does.
+ * `directory` is what a relative path is taken from. An error names the option.
+ */
+int config_set_option(struct target *target, enum config_key key, const char *text, const char *directory,
+                      struct error **ret_error) _must_check_;
 
 #endif

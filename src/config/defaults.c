@@ -4,7 +4,7 @@
  * target takes from it what it has not set itself and what belongs to such a target, so that a file with kernels and
  * images needs only one.
  */
-#include "config/internal.h"
+#include "config/config-internal.h"
 
 /* Whether a placeholder may be in it. What becomes of it is seen only in a target. */
 static bool has_brace(const struct toml_value *value) {
@@ -30,7 +30,7 @@ static int read_keys(struct parser *parser, struct target *checked, const char *
         int r = 0;
 
         if (row) {
-            parser->defaults[row->key] = &entry->value;
+            parser->defaults[config_key_of(row)] = &entry->value;
             if (!has_brace(&entry->value))
                 r = parser_set_value(parser, checked, row, &entry->value);
         } else if (!str_equal(name, "vm")) {
@@ -68,9 +68,9 @@ static bool belongs(const struct target *target, const bool *own, enum config_ke
 
     if (own[key] && key != KEY_VM_MOUNTS)
         return false;
-    if (config_is_kernel_only(key) && !target->kernel)
+    if (config_keys[key].only == CONFIG_ONLY_KERNEL && !target->kernel)
         return false;
-    if (config_is_image_only(key) && !target->image)
+    if (config_keys[key].only == CONFIG_ONLY_IMAGE && !target->image)
         return false;
     switch (key) {
     case KEY_IMAGE:
@@ -96,14 +96,14 @@ static bool belongs(const struct target *target, const bool *own, enum config_ke
 
 /* The order is that of enum config_key: image and kernel come before what goes with them, uefi before vm.bios. */
 int parser_apply_defaults(struct parser *parser, struct target *target) {
-    bool own[CONFIG_KEY_COUNT];
+    bool own[CONFIG_KEYS_MAX];
     bool told = parser->told;
     int r = 0;
 
-    for (size_t key = 0; key < CONFIG_KEY_COUNT; key++)
+    for (size_t key = 0; key < config_key_count; key++)
         own[key] = target->where[key] != NULL;
     parser->told = true;
-    for (enum config_key key = 0; r == 0 && key < CONFIG_KEY_COUNT; key++) {
+    for (enum config_key key = 0; r == 0 && key < config_key_count; key++) {
         if (parser->defaults[key] && belongs(target, own, key))
             r = parser_set_value(parser, target, &config_keys[key], parser->defaults[key]);
     }

@@ -3,8 +3,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "config/config-internal.h"
 #include "config/config.h"
-#include "config/internal.h"
 
 /* How many names an error lists. */
 #define NAMES_SHOWN 10

@@ -1,317 +1,352 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The key table: one row for each key of a [[target]]. Parsing, defaults, ranges, the manual page and the tests come
- * out of it. To add a key: a value in enum config_key, a field in struct target, a row here.
+ * The key table: one row for each key of a [[target]]. The parser, the defaults, the option that sets the key, --help
+ * and the manual pages come out of it.
+ *
+ * To add a key, with or without an option: a field in struct target (config/target.h) and a row at the end of this
+ * table. A value in enum config_key is needed only if code names the key; the rows of those come first, in the enum's
+ * order.
  */
+#include <assert.h>
+
 #include "config/config.h"
 
-const struct config_key_row config_keys[CONFIG_KEY_COUNT] = {
+#define FIELD(field) offsetof(struct target, field)
+
+const struct config_key_row config_keys[] = {
     [KEY_NAME] =
         {
-            .key = KEY_NAME,
             .name = "name",
             .type = CONFIG_STRING,
-            .offset = offsetof(struct target, name),
-            .help = "What the target is called: shown in reports and matched by filters. Required, and different for "
-                    "each target.",
-        },
-    [KEY_IMAGE] =
-        {
-            .key = KEY_IMAGE,
-            .name = "image",
-            .type = CONFIG_PATH,
-            .offset = offsetof(struct target, image),
-            .help = "The disk image to boot, by its own boot loader. It needs the QEMU guest agent in it. A target has "
-                    "either an image or a kernel.",
-        },
-    [KEY_FORMAT] =
-        {
-            .key = KEY_FORMAT,
-            .name = "format",
-            .type = CONFIG_STRING,
-            .offset = offsetof(struct target, format),
-            .values = "raw|qcow2|vmdk|vdi|vhdx|vpc|qed|qcow",
-            .help = "The format of the image. Without it, the format is found out. Only with image.",
-        },
-    [KEY_UEFI] =
-        {
-            .key = KEY_UEFI,
-            .name = "uefi",
-            .type = CONFIG_BOOL,
-            .offset = offsetof(struct target, uefi),
-            .def = "false",
-            .help = "Boot the image with UEFI firmware in place of a BIOS. Only with image.",
-        },
-    [KEY_PERSIST] =
-        {
-            .key = KEY_PERSIST,
-            .name = "persist",
-            .type = CONFIG_BOOL,
-            .offset = offsetof(struct target, persist),
-            .def = "false",
-            .help = "Write to the image itself, and shut the guest down at the end. Without it, what the guest writes "
-                    "is thrown away and the image stays as it is. Only with image.",
+            .offset = FIELD(name),
+            .argument = "NAME",
+            .help = "Name of the target, shown in reports and matched by filters. Required, and unique in the file.",
         },
     [KEY_KERNEL] =
         {
-            .key = KEY_KERNEL,
             .name = "kernel",
             .type = CONFIG_PATH,
-            .offset = offsetof(struct target, kernel),
-            .help = "The kernel to boot: a bzImage or vmlinuz, or a vmlinux. A target has either an image or a kernel.",
+            .offset = FIELD(kernel),
+            .argument = "KERNEL",
+            .option = {"--kernel", .letter = 'k'},
+            .help = "Boot KERNEL, a bzImage (vmlinuz) or a vmlinux. A target has either a kernel or an image.",
+        },
+    [KEY_IMAGE] =
+        {
+            .name = "image",
+            .type = CONFIG_PATH,
+            .offset = FIELD(image),
+            .argument = "IMAGE",
+            .option = {"--image", .letter = 'i'},
+            .help = "Boot the disk image IMAGE with its own boot loader. The QEMU guest agent must be installed in it. "
+                    "What the guest writes is discarded unless persist is set.",
+        },
+    [KEY_FORMAT] =
+        {
+            .name = "format",
+            .type = CONFIG_STRING,
+            .offset = FIELD(format),
+            .argument = "FORMAT",
+            .option = {"--image-format"},
+            .only = CONFIG_ONLY_IMAGE,
+            .values = "raw|qcow2|vmdk|vdi|vhdx|vpc|qed|qcow",
+            .absent = "detected",
+            .help = "Format of the image.",
+        },
+    [KEY_UEFI] =
+        {
+            .name = "uefi",
+            .type = CONFIG_BOOL,
+            .offset = FIELD(uefi),
+            .option = {"--uefi"},
+            .only = CONFIG_ONLY_IMAGE,
+            .def = "false",
+            .help = "Boot the image with UEFI firmware instead of a BIOS.",
+        },
+    [KEY_PERSIST] =
+        {
+            .name = "persist",
+            .type = CONFIG_BOOL,
+            .offset = FIELD(persist),
+            .option = {"--persist"},
+            .only = CONFIG_ONLY_IMAGE,
+            .def = "false",
+            .help = "Write to the image itself, and shut the guest down at the end.",
         },
     [KEY_KERNEL_ARGS] =
         {
-            .key = KEY_KERNEL_ARGS,
             .name = "kernel_args",
             .type = CONFIG_STRING,
-            .offset = offsetof(struct target, kernel_args),
-            .help = "Words appended to the kernel's command line, so that they override what vmtest puts there. A "
-                    "word ro or rw also sets rootfs_mode. Only with kernel.",
+            .offset = FIELD(kernel_args),
+            .argument = "ARGS",
+            .option = {"--kargs"},
+            .only = CONFIG_ONLY_KERNEL,
+            .help = "Append ARGS to the kernel command line, where they override vmtest's own arguments. A bare ro or "
+                    "rw also sets the mode of the root.",
         },
     [KEY_MODULES] =
         {
-            .key = KEY_MODULES,
             .name = "modules",
             .type = CONFIG_PATH,
-            .offset = offsetof(struct target, modules),
-            .help = "The directory of the kernel's modules. Without it they are looked for beside the kernel, then in "
-                    "/lib/modules. Only with kernel.",
+            .offset = FIELD(modules),
+            .argument = "DIR",
+            .option = {"--modules"},
+            .only = CONFIG_ONLY_KERNEL,
+            .absent = "searched beside the kernel, then in /lib/modules",
+            .help = "Directory of the kernel's modules.",
         },
     [KEY_KVM_CPU_ARGS] =
         {
-            .key = KEY_KVM_CPU_ARGS,
             .name = "kvm_cpu_args",
             .type = CONFIG_STRING,
-            .offset = offsetof(struct target, kvm_cpu_args),
+            .offset = FIELD(kvm_cpu_args),
+            .argument = "ARGS",
+            .option = {"--kvm-cpu-args"},
             .def = "host",
-            .help = "What QEMU's option -cpu is given under KVM.",
+            .help = "CPU model under KVM, as QEMU's -cpu takes it.",
         },
     [KEY_ROOTFS] =
         {
-            .key = KEY_ROOTFS,
             .name = "rootfs",
             .type = CONFIG_PATH,
-            .offset = offsetof(struct target, rootfs),
+            .offset = FIELD(rootfs),
+            .argument = "DIR",
+            .option = {"--rootfs", .letter = 'r'},
+            .only = CONFIG_ONLY_KERNEL,
             .def = "/",
-            .help = "The directory that becomes the guest's root. Only with kernel.",
+            .help = "Use DIR as the guest's root directory.",
         },
     [KEY_ROOTFS_MODE] =
         {
-            .key = KEY_ROOTFS_MODE,
             .name = "rootfs_mode",
             .type = CONFIG_ENUM,
-            .offset = offsetof(struct target, rootfs_mode),
+            .offset = FIELD(rootfs_mode),
+            .argument = "MODE",
+            .option = {"--rootfs-mode"},
+            .only = CONFIG_ONLY_KERNEL,
             .values = "overlay|ro|rw",
             .def = "overlay",
-            .help = "Whether the guest can write to its root: overlay keeps what it writes in the guest's memory, ro "
-                    "refuses it, rw passes it on to the host. Only with kernel.",
+            .help = "Handling of writes to the root: overlay keeps them in guest memory, ro refuses them, rw passes "
+                    "them on to the host.",
         },
     [KEY_ARCH] =
         {
-            .key = KEY_ARCH,
             .name = "arch",
             .type = CONFIG_STRING,
-            .offset = offsetof(struct target, arch),
+            .offset = FIELD(arch),
+            .argument = "ARCH",
+            .option = {"--arch", .letter = 'a'},
             .values = "x86_64|aarch64|s390x|riscv64",
-            .help = "The architecture of the guest. Without it, the one that vmtest was built for.",
+            .absent = "the one vmtest was built for",
+            .help = "Architecture of the guest.",
         },
     [KEY_QEMU_COMMAND] =
         {
-            .key = KEY_QEMU_COMMAND,
             .name = "qemu_command",
-            .type = CONFIG_STRING,
-            .offset = offsetof(struct target, qemu_command),
-            .help = "The QEMU to run: a path, or a name to be found on PATH. Without it, qemu-system-ARCH.",
+            .type = CONFIG_PROGRAM,
+            .offset = FIELD(qemu_command),
+            .argument = "QEMU",
+            .option = {"--qemu-command", .letter = 'q'},
+            .absent = "qemu-system-ARCH",
+            .help = "QEMU to run: a path, or a name to look up in PATH.",
         },
     [KEY_COMMAND] =
         {
-            .key = KEY_COMMAND,
             .name = "command",
             .type = CONFIG_STRING,
-            .offset = offsetof(struct target, command),
-            .help = "The command to run in the guest, by bash or else by sh. Required.",
+            .offset = FIELD(command),
+            .argument = "COMMAND",
+            .help = "Command to run in the guest, by bash or else by sh. Required.",
         },
     [KEY_SHARE] =
         {
-            .key = KEY_SHARE,
             .name = "share",
             .type = CONFIG_ENUM,
-            .offset = offsetof(struct target, share_choice),
+            .offset = FIELD(share_choice),
+            .argument = "HOW",
+            .option = {"--share"},
             .values = SHARE_VALUES,
             .def = "9p",
-            .help = "How the guest sees directories of the host, /mnt/vmtest and vm.mounts: over 9p, or not at all. "
-                    "none goes with image only.",
-        },
-    [KEY_TEMPLATE] =
-        {
-            .key = KEY_TEMPLATE,
-            .name = "template",
-            .type = CONFIG_BOOL,
-            .offset = offsetof(struct target, template),
-            .help = "Whether the machine is cloned from a template, a machine that was booted before and frozen, where "
-                    "there is one, and becomes one where there is none. Without it, it is, but not with persist or "
-                    "vm.extra_args.",
+            .help = "How the guest sees host directories, /mnt/vmtest and vm.mounts. none needs an image.",
         },
     [KEY_ACCEL] =
         {
-            .key = KEY_ACCEL,
             .name = "accel",
             .type = CONFIG_ENUM,
-            .offset = offsetof(struct target, accel),
+            .offset = FIELD(accel),
+            .argument = "ACCEL",
+            .option = {"--accel"},
             .values = "auto|kvm|tcg",
             .def = "auto",
-            .help = "How the guest's instructions are run: auto takes KVM where it works and emulates where it does "
-                    "not, kvm makes its absence an error, tcg always emulates.",
+            .help = "Acceleration: auto uses KVM if it works and emulates otherwise, kvm fails without KVM, tcg always "
+                    "emulates.",
+        },
+    [KEY_TEMPLATE] =
+        {
+            .name = "template",
+            .type = CONFIG_BOOL,
+            .offset = FIELD(template),
+            .option = {"--no-template", .every_target = true,
+                       .negated_help = "Boot from scratch; neither use nor create a template."},
+            .absent = "true, but false with persist or vm.extra_args",
+            .help = "Clone the machine from a template, which is a machine frozen after its boot, and create the "
+                    "template if there is none.",
         },
     [KEY_BOOT_TIMEOUT] =
         {
-            .key = KEY_BOOT_TIMEOUT,
             .name = "boot_timeout",
             .type = CONFIG_DURATION,
-            .offset = offsetof(struct target, boot_timeout),
-            .help = "How long the boot may take, such as \"90s\" or \"5m\", or a number of seconds. Without it, 60 "
-                    "seconds with KVM and 300 seconds emulated; for an image twice as long.",
+            .offset = FIELD(boot_timeout),
+            .argument = "TIME",
+            .option = {"--boot-timeout", .every_target = true},
+            .absent = "60s with KVM, 300s emulated; twice as long for an image",
+            .help = "Time limit for the boot, such as 90s or 5m.",
         },
     [KEY_TIMEOUT] =
         {
-            .key = KEY_TIMEOUT,
             .name = "timeout",
             .type = CONFIG_DURATION,
-            .offset = offsetof(struct target, timeout),
-            .help = "How long the command may take, such as \"90s\" or \"5m\", or a number of seconds. Without it, as "
-                    "long as it likes.",
+            .offset = FIELD(timeout),
+            .argument = "TIME",
+            .option = {"--timeout", .every_target = true},
+            .absent = "none",
+            .help = "Time limit for the command, such as 90s or 5m.",
         },
     [KEY_KILL_AFTER] =
         {
-            .key = KEY_KILL_AFTER,
             .name = "kill_after",
             .type = CONFIG_DURATION,
-            .offset = offsetof(struct target, kill_after),
+            .offset = FIELD(kill_after),
+            .argument = "TIME",
+            .option = {"--kill-after", .every_target = true},
             .def = "5s",
-            .help = "How long a command whose time is up has to end after SIGTERM, before SIGKILL.",
+            .help = "Send SIGKILL to a command that still runs TIME after the SIGTERM of its timeout.",
         },
     [KEY_RUN_TIMEOUT] =
         {
-            .key = KEY_RUN_TIMEOUT,
             .name = "run_timeout",
             .type = CONFIG_DURATION,
-            .offset = offsetof(struct target, run_timeout),
-            .help = "How long the whole run may take, from its preparation to the command's end, such as \"90s\" or "
-                    "\"5m\", or a number of seconds. Without it, as long as the boot and the command may take.",
+            .offset = FIELD(run_timeout),
+            .argument = "TIME",
+            .option = {"--run-timeout", .every_target = true},
+            .absent = "none",
+            .help = "Time limit for the whole run of a target, from its preparation to the end of the command.",
         },
     [KEY_FAIL_ON] =
         {
-            .key = KEY_FAIL_ON,
             .name = "fail_on",
             .type = CONFIG_SET,
-            .offset = offsetof(struct target, fail_on),
-            .values = "oops|bug|warn|kasan|ubsan|kcsan|kmsan|kfence|lockdep|atomic_sleep|rcu_stall|hung_task|"
-                      "soft_lockup|hard_lockup|oom|kmemleak|any",
-            .help = "Reports of the guest's kernel on its console that make a run fail though the command passes: a "
-                    "list of kinds, such as [\"oops\", \"warn\"]; any stands for all of them. Without it, they are "
-                    "shown and change nothing.",
+            .offset = FIELD(fail_on),
+            .argument = "KINDS",
+            .option = {"--fail-on", .every_target = true},
+            .values = "oops|bug|warn|kasan|ubsan|kcsan|kmsan|kfence|lockdep|atomic_sleep|rcu_stall|hung_task|soft_"
+                      "lockup|hard_lockup|oom|kmemleak|any",
+            .absent = "none; reports are only shown",
+            .help = "Fail if the kernel logs any of KINDS, even if the command passes.",
         },
     [KEY_RESULTS] =
         {
-            .key = KEY_RESULTS,
             .name = "results",
             .type = CONFIG_STRING,
-            .offset = offsetof(struct target, results),
-            .help =
-                "The results of the command's own tests, which are told one by one and fail the target where one of "
-                "them failed: \"tap\" reads TAP or KTAP from its standard output, \"junit:PATH\" the JUnit file that "
-                "it leaves in the guest at PATH, taken from the directory in which it runs. The last part of PATH "
-                "may be a pattern, such as *.xml.",
+            .offset = FIELD(results),
+            .argument = "KIND",
+            .option = {"--results", .every_target = true},
+            .check = config_check_results,
+            .absent = "none; the exit status decides",
+            .help = "Report the results of the command's own tests, and fail if one of them failed: tap reads TAP or "
+                    "KTAP from standard output, junit:PATH the JUnit file at PATH in the guest, relative to the "
+                    "command's working directory. The last part of PATH may be a pattern, such as *.xml.",
         },
     [KEY_DUMP] =
         {
-            .key = KEY_DUMP,
             .name = "dump",
             .type = CONFIG_BOOL,
-            .offset = offsetof(struct target, dump),
+            .offset = FIELD(dump),
+            .option = {"--dump", .every_target = true},
             .def = "false",
-            .help = "Keep the guest's memory where it panicked or its time was up, as an ELF core that crash and drgn "
-                    "read: memory.elf in the directory that --artifacts names.",
+            .help = "Dump the guest's memory after a panic or a timeout: an ELF core for crash and drgn, memory.elf in "
+                    "the directory of --artifacts.",
         },
     [KEY_LOST_AFTER] =
         {
-            .key = KEY_LOST_AFTER,
             .name = "lost_after",
             .type = CONFIG_DURATION,
-            .offset = offsetof(struct target, lost_after),
-            .help = "How long the guest may leave the question unanswered whether it is alive, before it is given up "
-                    "as lost. Without it, 60 seconds with KVM and 300 seconds emulated.",
-        },
-    [KEY_ENV_PASS] =
-        {
-            .key = KEY_ENV_PASS,
-            .name = "env_pass",
-            .type = CONFIG_STRINGS,
-            .offset = offsetof(struct target, env_pass),
-            .help = "Which variables of vmtest's environment the command gets: a list of names, in which * stands for "
-                    "any characters, ? for one and [...] for one of a set, such as [\"CI_*\", \"TERM\"]. Without it, "
-                    "all of them with a kernel, and none beside the image's own with an image.",
+            .offset = FIELD(lost_after),
+            .argument = "TIME",
+            .option = {"--lost-after", .every_target = true},
+            .absent = "60s with KVM, 300s emulated",
+            .help = "Give up on a guest that has not answered a ping for TIME.",
         },
     [KEY_SANDBOX] =
         {
-            .key = KEY_SANDBOX,
             .name = "sandbox",
             .type = CONFIG_BOOL,
-            .offset = offsetof(struct target, sandbox),
+            .offset = FIELD(sandbox),
+            .option = {"--no-sandbox", .every_target = true,
+                       .negated_help = "Do not confine QEMU: for a QEMU built without its system call filter, or a "
+                                       "wrapper script that needs other files."},
             .def = "true",
-            .help =
-                "Whether QEMU is confined: by its own filter for system calls, by Landlock to the run's files where "
-                "the kernel has that, and to an environment without what only the command needs. A QEMU that was "
-                "built without the filter, and a wrapper script that needs more, want false.",
+            .help = "Confine QEMU by its system call filter, by Landlock to the run's files where the kernel supports "
+                    "it, and to a minimal environment.",
+        },
+    [KEY_ENV_PASS] =
+        {
+            .name = "env_pass",
+            .type = CONFIG_STRINGS,
+            .offset = FIELD(env_pass),
+            .argument = "NAMES",
+            .absent = "all with a kernel, none with an image",
+            .help = "Environment variables that the command inherits: a list of names, such as [\"CI_*\", \"TERM\"], "
+                    "in which *, ? and [...] are wildcards.",
         },
     [KEY_VM_NUM_CPUS] =
         {
-            .key = KEY_VM_NUM_CPUS,
             .name = "vm.num_cpus",
             .type = CONFIG_INTEGER,
-            .offset = offsetof(struct target, num_cpus),
+            .offset = FIELD(num_cpus),
+            .argument = "N",
+            .option = {"--num-cpus"},
             .minimum = 1,
             .maximum = 255,
             .def = "2",
-            .help = "The number of the guest's processors.",
+            .help = "Number of guest CPUs.",
         },
     [KEY_VM_MEMORY] =
         {
-            .key = KEY_VM_MEMORY,
             .name = "vm.memory",
             .type = CONFIG_MEMORY,
-            .offset = offsetof(struct target, memory),
+            .offset = FIELD(memory),
+            .argument = "SIZE",
+            .option = {"--memory"},
             .def = "4G",
-            .help = "The guest's memory: a number with one of the suffixes K, M, G, T; without a suffix, in MiB. At "
-                    "least 64M.",
+            .help = "Guest memory: a number with suffix K, M, G or T, or in MiB without one. At least 64M.",
         },
     [KEY_VM_MOUNTS] =
         {
-            .key = KEY_VM_MOUNTS,
             .name = "vm.mounts",
             .type = CONFIG_MOUNTS,
-            .offset = offsetof(struct target, mounts),
-            .help = "Further host directories in the guest: a table with an entry GUEST_PATH = { host_path = "
-                    "\"DIRECTORY\", writable = false } for each.",
+            .offset = FIELD(mounts),
+            .help = "Further host directories in the guest: an entry GUEST_PATH = { host_path = \"DIR\", writable = "
+                    "false } for each.",
         },
     [KEY_VM_BIOS] =
         {
-            .key = KEY_VM_BIOS,
             .name = "vm.bios",
             .type = CONFIG_PATH,
-            .offset = offsetof(struct target, bios),
-            .help = "The UEFI firmware file. Without it, the one that QEMU's firmware descriptors name. Only with "
-                    "uefi.",
+            .offset = FIELD(bios),
+            .argument = "FILE",
+            .option = {"--bios"},
+            .absent = "as QEMU's firmware descriptors say",
+            .help = "UEFI firmware file. Only with uefi.",
         },
     [KEY_VM_EXTRA_ARGS] =
         {
-            .key = KEY_VM_EXTRA_ARGS,
             .name = "vm.extra_args",
             .type = CONFIG_STRINGS,
-            .offset = offsetof(struct target, extra_args),
-            .help =
-                "A list of strings appended to QEMU's arguments. Since they may name any file, QEMU is not confined "
-                "to the run's files then.",
+            .offset = FIELD(extra_args),
+            .argument = "ARGS",
+            .help = "Arguments appended to QEMU's command line. They may name any file, so Landlock is off then.",
         },
 };
+const size_t config_key_count = ARRAY_SIZE(config_keys);
+static_assert(ARRAY_SIZE(config_keys) <= CONFIG_KEYS_MAX, "struct target has a place for each key");

@@ -20,7 +20,7 @@ static void collect_used(struct matrix *matrix, const struct parser *parser) {
         if (!str_equal(matrix->table->entries[i].key, "exclude"))
             placeholder_collect(&matrix->table->entries[i].value, &matrix->used);
     }
-    for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+    for (size_t i = 0; i < config_key_count; i++) {
         if (parser->defaults[i])
             placeholder_collect(parser->defaults[i], &matrix->used);
     }

@@ -6,7 +6,7 @@
 #ifndef VMTEST_CONFIG_MATRIX_H
 #define VMTEST_CONFIG_MATRIX_H
 
-#include "config/internal.h"
+#include "config/config-internal.h"
 
 /* The most targets of a file, and the most combinations of a matrix. Fuzzing has better things to do than to count. */
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A target's life, its defaults (out of the key table), and how its keys' values are looked up. */
+/* A target's life, and how its keys and their values are looked up and named. */
 #include "config/target.h"
 
 #include <assert.h>
 #include <fnmatch.h>
 
 #include "arch/arch.h"
+#include "config/config-internal.h"
 #include "config/config.h"
-#include "config/internal.h"
 
 /* Enumerations are read and written through the table as `unsigned`. */
 static_assert(sizeof(enum rootfs_mode) == sizeof(unsigned), "an enum field is as large as an unsigned");
@@ -15,7 +15,7 @@ static_assert(sizeof(enum share_choice) == sizeof(unsigned), "an enum field is a
 static_assert(sizeof(enum accel_choice) == sizeof(unsigned), "an enum field is as large as an unsigned");
 
 const struct config_key_row *config_find_key(const char *name) {
-    for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++) {
+    for (size_t i = 0; i < config_key_count; i++) {
         if (str_equal(config_keys[i].name, name))
             return &config_keys[i];
     }
@@ -26,93 +26,40 @@ void *config_field(struct target *target, const struct config_key_row *row) {
     return (char *)target + row->offset;
 }
 
-int config_value_index(const struct config_key_row *row, const char *text) {
-    const char *value = row->values;
+int config_value_index(const char *values, const char *text) {
     size_t length = strlen(text);
 
-    for (int i = 0; value; i++) {
-        size_t span = strcspn(value, "|");
+    for (int i = 0; values; i++) {
+        size_t span = strcspn(values, "|");
 
-        if (span == length && strncmp(value, text, length) == 0)
+        if (span == length && strncmp(values, text, length) == 0)
             return i;
-        value = value[span] == '|' ? value + span + 1 : NULL;
+        values = values[span] == '|' ? values + span + 1 : NULL;
     }
     return -1;
 }
 
-char *config_values_text(const struct config_key_row *row) {
+char *config_values_text(const char *values) {
     struct buffer text = {0};
-    const char *value = row->values;
 
-    while (value) {
-        size_t span = strcspn(value, "|");
-        const char *next = value[span] == '|' ? value + span + 1 : NULL;
+    while (values) {
+        size_t span = strcspn(values, "|");
+        const char *next = values[span] == '|' ? values + span + 1 : NULL;
 
-        if (text.size)
+        if (text.size > 0)
             buffer_append_string(&text, next ? ", " : " or ");
-        buffer_append(&text, value, span);
-        value = next;
+        buffer_append(&text, values, span);
+        values = next;
     }
     return buffer_take(&text);
-}
-
-int config_set_add(const struct config_key_row *row, const char *name, unsigned *bits, struct error **ret_error) {
-    int any = config_value_index(row, "any");
-    int index = config_value_index(row, name);
-
-    if (index < 0) {
-        _cleanup_free_ char *shown = config_quote(name, strlen(name));
-        _cleanup_free_ char *known = config_values_text(row);
-
-        return error_new(ret_error, EINVAL, "'%s' is none of its values; they are %s", shown, known);
-    }
-    *bits |= index == any ? (1u << any) - 1 : 1u << index;
-    return 0;
-}
-
-/* Sets the field of a row to the row's default. The table is ours: a default that does not parse is a defect. */
-static void set_default(struct target *target, const struct config_key_row *row) {
-    void *field = config_field(target, row);
-    int r = 0;
-
-    switch (row->type) {
-    case CONFIG_STRING:
-    case CONFIG_PATH:
-        *(char **)field = xstrdup(row->def);
-        break;
-    case CONFIG_BOOL:
-        *(bool *)field = str_equal(row->def, "true");
-        break;
-    case CONFIG_INTEGER:
-        *(unsigned *)field = (unsigned)strtoul(row->def, NULL, 10);
-        break;
-    case CONFIG_ENUM:
-        r = config_value_index(row, row->def);
-        *(unsigned *)field = (unsigned)r;
-        break;
-    case CONFIG_DURATION:
-        r = config_parse_duration(row->def, field, NULL);
-        break;
-    case CONFIG_MEMORY:
-        r = config_parse_memory(row->def, field, NULL);
-        target->memory_text = xstrdup(row->def);
-        break;
-    case CONFIG_STRINGS:
-    case CONFIG_SET:
-    case CONFIG_MOUNTS:
-        r = -EINVAL;
-        break;
-    }
-    if (r < 0)
-        abort();
 }
 
 struct target *target_new(void) {
     struct target *target = xcalloc(1, sizeof(*target));
 
-    for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++) {
+    for (size_t i = 0; i < config_key_count; i++) {
         if (config_keys[i].def)
-            set_default(target, &config_keys[i]);
+            config_set_default(target, &config_keys[i]);
     }
     target->arch = xstrdup(arch_host_name());
     return target;
@@ -143,27 +90,19 @@ void target_free(struct target *target) {
         free(target->axes[i].value);
         free(target->axes[i].label);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(target->where); i++)
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key_row *row = &config_keys[i];
+
+        if (row->type == CONFIG_STRING || row->type == CONFIG_PATH || row->type == CONFIG_PROGRAM)
+            free(*(char **)config_field(target, row));
+        if (row->type == CONFIG_STRINGS)
+            strv_deinit(config_field(target, row));
         free(target->where[i]);
+    }
     free(target->axes);
     free(target->mounts);
-    free(target->name);
-    free(target->image);
-    free(target->format);
-    free(target->kernel);
-    free(target->kernel_args);
-    free(target->modules);
-    free(target->kvm_cpu_args);
-    free(target->rootfs);
-    free(target->arch);
-    free(target->qemu_command);
-    free(target->command);
     strv_deinit(&target->argv);
     free(target->memory_text);
-    free(target->bios);
-    strv_deinit(&target->extra_args);
-    strv_deinit(&target->env_pass);
-    free(target->results);
     free(target->share);
     free(target);
 }
@@ -195,4 +134,23 @@ const char *target_where(const struct target *target, enum config_key key) {
     if (target->where[key])
         return target->where[key];
     return str_empty(target->name) ? "target" : target->name;
+}
+
+const char *target_key_name(const struct target *target, enum config_key key) {
+    const struct config_key_row *row = &config_keys[key];
+    bool by_option = target->where[key] ? target->where[key][0] == '-' : target->one_liner;
+
+    return by_option && row->option.name ? row->option.name : row->name;
+}
+
+char *target_setting(const struct target *target, enum config_key key, const char *value) {
+    const struct config_key_row *row = &config_keys[key];
+    const char *name = target_key_name(target, key);
+    bool is_bare = row->type == CONFIG_BOOL || row->type == CONFIG_INTEGER;
+
+    if (!value)
+        value = row->type == CONFIG_BOOL ? "true" : row->argument;
+    if (name == row->name)
+        return xasprintf(is_bare ? "%s = %s" : "%s = \"%s\"", name, value);
+    return row->type == CONFIG_BOOL ? xstrdup(name) : xasprintf("%s %s", name, value);
 }

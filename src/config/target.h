@@ -13,14 +13,17 @@ enum rootfs_mode { ROOTFS_OVERLAY, ROOTFS_RO, ROOTFS_RW };
 enum template_choice { TEMPLATE_AUTO, TEMPLATE_ON, TEMPLATE_OFF };
 enum accel_choice { ACCEL_CHOICE_AUTO, ACCEL_CHOICE_KVM, ACCEL_CHOICE_TCG };
 
-/* The keys of a [[target]]; config/keys.c has a row for each. */
+/*
+ * The keys of a [[target]] that code names, each the index of its row in config/keys.c. The table may have more rows
+ * after these.
+ */
 enum config_key {
     KEY_NAME,
+    KEY_KERNEL,
     KEY_IMAGE,
     KEY_FORMAT,
     KEY_UEFI,
     KEY_PERSIST,
-    KEY_KERNEL,
     KEY_KERNEL_ARGS,
     KEY_MODULES,
     KEY_KVM_CPU_ARGS,
@@ -30,8 +33,8 @@ enum config_key {
     KEY_QEMU_COMMAND,
     KEY_COMMAND,
     KEY_SHARE,
-    KEY_TEMPLATE,
     KEY_ACCEL,
+    KEY_TEMPLATE,
     KEY_BOOT_TIMEOUT,
     KEY_TIMEOUT,
     KEY_KILL_AFTER,
@@ -40,15 +43,17 @@ enum config_key {
     KEY_RESULTS,
     KEY_DUMP,
     KEY_LOST_AFTER,
-    KEY_ENV_PASS,
     KEY_SANDBOX,
+    KEY_ENV_PASS,
     KEY_VM_NUM_CPUS,
     KEY_VM_MEMORY,
     KEY_VM_MOUNTS,
     KEY_VM_BIOS,
     KEY_VM_EXTRA_ARGS,
-    CONFIG_KEY_COUNT,
 };
+
+/* Rows that the key table can have. */
+#define CONFIG_KEYS_MAX 64
 
 /* vm.mounts: one further share. `where` is "FILE:LINE:COLUMN" of the entry. */
 struct target_mount {
@@ -111,7 +116,7 @@ struct target {
     size_t n_axes;
 
     /* Where each key was set: "FILE:LINE:COLUMN", or an option such as "--kernel". NULL: not set. */
-    char *where[CONFIG_KEY_COUNT];
+    char *where[CONFIG_KEYS_MAX];
 };
 
 /* A target with every default of the key table; NULL fields where there is none. */
@@ -126,5 +131,13 @@ DEFINE_CLEANUP(cleanup_target, struct target *, target_free)
 
 /* "FILE:LINE:COLUMN: " style prefix for an error about a key: where it was set, else the target's name. Never NULL. */
 const char *target_where(const struct target *target, enum config_key key);
+/* The user's name for a key: its option where the command line sets it ("--modules"), else the key ("modules"). */
+const char *target_key_name(const struct target *target, enum config_key key);
+/*
+ * A setting as the user would write it: "--share none" or "--uefi" for a one-liner, `share = "none"` or `uefi = true`
+ * for a target of a file. `value` NULL: the key's placeholder, as in "--modules DIR" and `modules = "DIR"`. Caller
+ * frees.
+ */
+char *target_setting(const struct target *target, enum config_key key, const char *value);
 
 #endif

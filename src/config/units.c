@@ -3,8 +3,8 @@
 #include <ctype.h>
 
 #include "base/clock.h"
+#include "config/config-internal.h"
 #include "config/config.h"
-#include "config/internal.h"
 
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)

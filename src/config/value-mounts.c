@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vm.mounts: a table GUEST_PATH -> { host_path, writable }. */
 #include "base/file.h"
-#include "config/internal.h"
+#include "config/config-internal.h"
 
 /* Where the guest has file systems of its own. */
 static const char *const pseudo_directories[] = {"/proc", "/sys", "/dev"};

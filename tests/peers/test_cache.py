@@ -248,7 +248,7 @@ def test_verify_removes_what_has_no_record(cache):
 
 @pytest.mark.parametrize("words, complaint", [
     ([], "missing"), (["lst"], "'lst'"), (["list", "x"], "'x'"), (["clear", "a", "b"], "'b'"), (["path", "x"], "'x'"),
-    (["verify", "x"], "'x'"), (["list", "--format", "xml"], "'xml'"), (["list", "--format"], "not a format"),
+    (["verify", "x"], "'x'"), (["list", "--format", "xml"], "'xml'"), (["list", "--format"], "'--format' needs an argument"),
     (["clear", "--format", "json"], "'--format'"), (["clear", "-f"], "'-f'"), (["path", "--x"], "'--x'")])
 def test_a_wrong_command_line_does_nothing(cache, words, complaint):
     cache.publish(KEYS[0])
@@ -263,9 +263,10 @@ def test_a_name_may_look_like_an_option(cache):
 
 def test_only_the_first_word_is_the_verb(cache):
     status, stdout, stderr = cache.run("--format", "json", "cache", "list")
-    assert (status, stdout) == (USAGE, "") and "'cache' is a command's word" in stderr
-    status, stdout, stderr = cache.run("-k", "/nonexistent/kernel", "cache", "path")
-    assert status == UNAVAILABLE and "/nonexistent/kernel" in stdout + stderr
+    assert (status, stdout) == (USAGE, "") and "no kernel or image for the command 'cache'" in stderr
+    for words in (["cache", "path"], ["list"], ["help"]):
+        status, stdout, stderr = cache.run("-k", "/nonexistent/kernel", *words)
+        assert status == UNAVAILABLE and "/nonexistent/kernel" in stdout + stderr
 
 
 @pytest.mark.parametrize("verb", ["list", "clear", "verify"])
@@ -291,6 +292,24 @@ def test_output_that_is_lost_is_an_error(cache):
 
 
 def test_help_names_the_verbs(cache):
-    _, stdout, _ = cache.run("--help")
-    for verb in ("cache list", "cache clear [NAME]", "cache path", "cache verify"):
-        assert verb in stdout
+    for words in (["--help"], ["help"]):
+        status, stdout, stderr = cache.run(*words)
+        assert (status, stderr) == (0, "")
+        for verb in ("list [OPTION]", "cache list", "cache clear [NAME]", "cache path", "cache verify", "merge DIR"):
+            assert f"\n  {verb}" in stdout
+
+
+@pytest.mark.parametrize("verb", ["list", "cache", "cache list", "cache clear", "cache path", "cache verify", "merge",
+                                  "help"])
+def test_every_verb_has_help_in_three_places(cache, verb):
+    for words in ([*verb.split(), "--help"], [*verb.split(), "-h"], ["help", *verb.split()]):
+        status, stdout, stderr = cache.run(*words)
+        if words == ["help", "help"] or verb != "help":
+            assert stdout.startswith(f"Usage: vmtest {verb}"), words
+        assert (status, stderr) == (0, "") and "\n  -h, --help " in stdout, words
+
+
+def test_help_for_what_is_no_verb_is_an_error(cache):
+    for words in (["help", "lst"], ["help", "cache", "lst"], ["help", "list", "x"]):
+        status, stdout, stderr = cache.run(*words)
+        assert (status, stdout) == (USAGE, "") and "there is no verb '" + " ".join(words[1:]) + "'" in stderr

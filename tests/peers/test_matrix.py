@@ -96,8 +96,8 @@ def test_list_gives_a_job_matrix_whose_filters_choose_one_target_each(bench, two
 
 
 @pytest.mark.parametrize("options, status, words", [
-    (["nonsense"], 2, "'nonsense' is a command's word"),
-    (["-k", "kernel", "true"], 2, "list: it shows the targets of a file; leave out --kernel"),
+    (["nonsense"], 2, "list: unexpected argument 'nonsense'"),
+    (["-k", "kernel", "true"], 2, "list: --kernel does not go with the targets of a file"),
     (["--no-such"], 2, "no-such"),
     (["-f", "nothing there"], 69, "matches the filter 'nothing there'"),
     (["-c", "no such file"], 69, "no such file"),

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "cli/cache.h"
+#include "cli/verb-cache.h"
 
 static void sizes_have_two_or_three_digits(void **state) {
     static const struct {

@@ -34,7 +34,7 @@ static struct run_plan *plan_of(const struct config *config, const char *history
 
     for (; words[argc - 1]; argc++)
         argv[argc] = (char *)words[argc - 1];
-    assert_int_equal(options_parse(argc, argv, &options, NULL), 0);
+    assert_int_equal(options_parse(NULL, argc, argv, &options, NULL), 0);
     assert_int_equal(plan_make(&options, &(struct shard){0}, config, history, &host, 5, &plan, NULL), 0);
     return plan;
 }

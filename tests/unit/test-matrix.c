@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "cli/list.h"
+#include "cli/verb-list.h"
 #include "config/matrix.h"
 #include "console/findings.h"
 

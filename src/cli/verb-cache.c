@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/cache.h"
+#include "cli/verb-cache.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "cli/options.h"
 #include "base/utf8.h"
+#include "cli/verbs.h"
 #include "event/verdict.h"
 #include "template/store.h"
 
@@ -17,11 +17,6 @@
 /* Digits that stand for a key on the command line. */
 #define KEY_PREFIX_MIN 4
 #define EXIT_STATUS_DAMAGED 1
-
-struct cache_options {
-    int format; /* enum output_format */
-    const char *name;
-};
 
 struct templates {
     struct template_entry *items;
@@ -222,7 +217,7 @@ static void print_json(const struct templates *templates) {
     json_decref(array);
 }
 
-static int run_list(const struct cache_options *options, struct error **ret_error) {
+int cache_list_run(const struct options *options, struct error **ret_error) {
     _cleanup_templates_ struct templates templates = {0};
     int r = template_list(&templates.items, &templates.count, ret_error);
 
@@ -252,10 +247,10 @@ static int choose(const struct templates *templates, const char *name, bool *wan
     if (found == 1)
         return 0;
     if (found > 1)
-        return error_new(ret_error, EINVAL,
-                         "cache clear: %zu templates have a key that begins with '%s'; give more of it", found, name);
-    return error_new(ret_error, ENOENT, "cache clear: there is no template '%s'; 'vmtest cache list' shows them%s",
-                     name, strlen(name) < KEY_PREFIX_MIN ? ", and of a key at least 4 digits are needed" : "");
+        return error_new(ret_error, EINVAL, "%zu templates have a key that begins with '%s'; give more of it", found,
+                         name);
+    return error_new(ret_error, ENOENT, "there is no template '%s'; 'vmtest cache list' shows them%s", name,
+                     strlen(name) < KEY_PREFIX_MIN ? ", and of a key at least 4 digits are needed" : "");
 }
 
 static int remove_wanted(const struct templates *templates, const bool *wanted, struct error **ret_error) {
@@ -278,27 +273,28 @@ static int remove_wanted(const struct templates *templates, const bool *wanted, 
     return 0;
 }
 
-static int run_clear(const struct cache_options *options, struct error **ret_error) {
+int cache_clear_run(const struct options *options, struct error **ret_error) {
     _cleanup_templates_ struct templates templates = {0};
     _cleanup_free_ bool *wanted = NULL;
+    const char *name = options->words.count > 0 ? options->words.items[0] : NULL;
     int r = template_list(&templates.items, &templates.count, ret_error);
 
     if (r < 0)
         return EXIT_STATUS_UNAVAILABLE;
     template_sweep();
-    if (templates.count == 0 && !options->name)
+    if (templates.count == 0 && !name)
         return print_none();
     wanted = xcalloc(templates.count + 1, sizeof(*wanted));
     for (size_t i = 0; i < templates.count; i++)
-        wanted[i] = !options->name;
-    if (options->name)
-        r = choose(&templates, options->name, wanted, ret_error);
+        wanted[i] = !name;
+    if (name)
+        r = choose(&templates, name, wanted, ret_error);
     if (r == 0)
         r = remove_wanted(&templates, wanted, ret_error);
     return r < 0 ? EXIT_STATUS_UNAVAILABLE : 0;
 }
 
-static int run_path(const struct cache_options *options, struct error **ret_error) {
+int cache_path_run(const struct options *options, struct error **ret_error) {
     _cleanup_free_ char *path = path_cache_directory();
 
     if (!path) {
@@ -309,7 +305,7 @@ static int run_path(const struct cache_options *options, struct error **ret_erro
     return 0;
 }
 
-static int run_verify(const struct cache_options *options, struct error **ret_error) {
+int cache_verify_run(const struct options *options, struct error **ret_error) {
     _cleanup_templates_ struct templates templates = {0};
     size_t digits;
     size_t sound = 0;
@@ -339,87 +335,4 @@ static int run_verify(const struct cache_options *options, struct error **ret_er
     }
     (void)printf("%zu template%s sound.\n", sound, sound == 1 ? " is" : "s are");
     return damaged ? EXIT_STATUS_DAMAGED : 0;
-}
-
-static const struct cache_verb {
-    const char *name;
-    bool takes_format;
-    bool takes_name;
-    int (*run)(const struct cache_options *options, struct error **ret_error);
-} verbs[] = {
-    {"list", true, false, run_list},
-    {"clear", false, true, run_clear},
-    {"path", false, false, run_path},
-    {"verify", false, false, run_verify},
-};
-
-/* Takes the format from `--format=FORMAT`, or from `next` behind a `--format`; *ret_taken then says so. */
-static int parse_format(const char *value, const char *next, bool *ret_taken, int *ret_format,
-                        struct error **ret_error) {
-    const char *format = *value == '=' ? value + 1 : next;
-
-    if (!str_equal(format, "terminal") && !str_equal(format, "json"))
-        return error_new(ret_error, EINVAL, "cache list: '%s' is not a format; write terminal or json",
-                         format ? format : "");
-    *ret_taken = *value != '=';
-    *ret_format = str_equal(format, "json") ? FORMAT_JSON : FORMAT_TERMINAL;
-    return 0;
-}
-
-static int parse(const struct cache_verb *verb, int argc, char *const argv[], struct cache_options *options,
-                 struct error **ret_error) {
-    bool words_only = false;
-
-    for (int i = 0; i < argc; i++) {
-        const char *word = argv[i];
-        const char *format = words_only || !verb->takes_format ? NULL : str_skip_prefix(word, "--format");
-        bool next_taken = false;
-
-        if (format && (*format == '=' || *format == '\0')) {
-            int r = parse_format(format, i + 1 < argc ? argv[i + 1] : NULL, &next_taken, &options->format, ret_error);
-
-            if (r < 0)
-                return r;
-            i += next_taken;
-        } else if (!words_only && str_equal(word, "--")) {
-            words_only = true;
-        } else if (!words_only && word[0] == '-') {
-            return error_new(ret_error, EINVAL, "cache %s: there is no option '%s' here", verb->name, word);
-        } else if (!verb->takes_name || options->name) {
-            return error_new(ret_error, EINVAL, "cache %s: '%s' is too much", verb->name, word);
-        } else {
-            options->name = word;
-        }
-    }
-    if (options->name && !*options->name)
-        return error_new(ret_error, EINVAL, "cache %s: the name is empty", verb->name);
-    return 0;
-}
-
-static const struct cache_verb *find_verb(const char *name) {
-    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-        if (str_equal(verbs[i].name, name))
-            return &verbs[i];
-    }
-    return NULL;
-}
-
-int cache_main(int argc, char *const argv[], struct error **ret_error) {
-    const struct cache_verb *verb = argc > 1 ? find_verb(argv[1]) : NULL;
-    struct cache_options options = {.format = FORMAT_TERMINAL};
-
-    if (!verb) {
-        (void)error_new(ret_error, EINVAL, "cache: %s%s%s; give list, clear, path or verify",
-                        argc > 1 ? "there is no '" : "what is to be done is missing", argc > 1 ? argv[1] : "",
-                        argc > 1 ? "'" : "");
-        return EXIT_STATUS_USAGE;
-    }
-    if (parse(verb, argc - 2, argv + 2, &options, ret_error) < 0)
-        return EXIT_STATUS_USAGE;
-    int status = verb->run(&options, ret_error);
-    if ((ferror(stdout) || fflush(stdout) != 0) && status != EXIT_STATUS_UNAVAILABLE) {
-        (void)error_errno(ret_error, errno, "the output could not be written");
-        return EXIT_STATUS_UNAVAILABLE;
-    }
-    return status;
 }

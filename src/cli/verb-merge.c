@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/merge.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -7,19 +6,19 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "report/formats/github.h"
-#include "report/join.h"
-#include "report/screen/lines.h"
-#include "report/formats/report-json.h"
-#include "report/result.h"
-#include "report/writers.h"
+#include "cli/verbs.h"
 #include "event/verdict.h"
+#include "report/formats/github.h"
+#include "report/formats/report-json.h"
+#include "report/join.h"
+#include "report/result.h"
+#include "report/screen/lines.h"
+#include "report/writers.h"
 
 /* Directories within each other that are looked into. */
 #define DEPTH_MAX 16
 
 struct merge {
-    struct strv paths; /* as given */
     struct report_request *outputs;
     size_t n_outputs;
     struct join_input *inputs; /* their paths are owned as well */
@@ -35,7 +34,6 @@ static void merge_deinit(struct merge *merge) {
     }
     free(merge->inputs);
     free(merge->outputs);
-    strv_deinit(&merge->paths);
     strv_deinit(&merge->problems);
     strv_deinit(&merge->notes);
 }
@@ -43,48 +41,19 @@ static void merge_deinit(struct merge *merge) {
 
 static int add_output(struct merge *merge, const char *text, struct error **ret_error) {
     struct report_request request = {0};
-    int r =
-        text ? report_request_parse(text, &request, ret_error) : error_new(ret_error, EINVAL, "it needs a KIND=FILE");
+    int r = report_request_parse(text, &request, ret_error);
 
     if (r < 0) {
-        error_context(ret_error, "merge: option '--report'");
+        error_context(ret_error, "option '--report'");
         return r;
     }
     for (size_t i = 0; i < merge->n_outputs; i++) {
         if (report_request_same(&merge->outputs[i], &request))
-            return error_new(ret_error, EINVAL, "merge: option '--report': '%s' is asked for twice",
+            return error_new(ret_error, EINVAL, "option '--report': '%s' is asked for twice",
                              request.path ? request.path : text);
     }
     merge->outputs = xreallocarray(merge->outputs, merge->n_outputs + 1, sizeof(*merge->outputs));
     merge->outputs[merge->n_outputs++] = request;
-    return 0;
-}
-
-static int parse(struct merge *merge, int argc, char *const argv[], struct error **ret_error) {
-    bool options = true;
-
-    for (int i = 1; i < argc; i++) {
-        const char *value = options ? str_skip_prefix(argv[i], "--report") : NULL;
-        int r = 0;
-
-        if (options && str_equal(argv[i], "--"))
-            options = false;
-        else if (value && value[0] == '=')
-            r = add_output(merge, value + 1, ret_error);
-        else if (value && value[0] == '\0')
-            r = add_output(merge, i + 1 < argc ? argv[++i] : NULL, ret_error);
-        else if (options && argv[i][0] == '-')
-            return error_new(ret_error, EINVAL, "merge: there is no option '%s'; --report KIND=FILE is the only one",
-                             argv[i]);
-        else if (!argv[i][0])
-            return error_new(ret_error, EINVAL, "merge: the name of a directory is empty");
-        else
-            strv_append(&merge->paths, argv[i]);
-        if (r < 0)
-            return r;
-    }
-    if (merge->paths.count == 0)
-        return error_new(ret_error, EINVAL, "merge: which reports? Give directories that hold them, or files");
     return 0;
 }
 
@@ -168,9 +137,9 @@ static void add_directory(struct merge *merge, const char *path, unsigned depth)
     }
 }
 
-static void find_inputs(struct merge *merge) {
-    for (size_t i = 0; i < merge->paths.count; i++) {
-        const char *path = merge->paths.items[i];
+static void find_inputs(struct merge *merge, const struct strv *paths) {
+    for (size_t i = 0; i < paths->count; i++) {
+        const char *path = paths->items[i];
         struct stat status;
 
         if (path_is_directory(path))
@@ -182,7 +151,7 @@ static void find_inputs(struct merge *merge) {
     }
 }
 
-static void say(const char *what, const struct strv *lines) {
+static void lines_print(const char *what, const struct strv *lines) {
     for (size_t i = 0; i < lines->count; i++) {
         _cleanup_free_ char *line = text_sanitize(lines->items[i]);
 
@@ -227,37 +196,32 @@ static int write_outputs(struct merge *merge, const struct report *report, struc
             (void)fwrite(text.data ? text.data : "", 1, text.size, stdout);
             r = report_append_step_summary(report, ret_error);
         }
-        if (r < 0) {
-            error_context(ret_error, "merge");
+        if (r < 0)
             return r;
-        }
     }
     return 0;
 }
 
-int merge_main(int argc, char *const argv[], struct error **ret_error) {
+int merge_run(const struct options *options, struct error **ret_error) {
     _cleanup_merge_ struct merge merge = {0};
     _cleanup_report_ struct report *report = NULL;
     size_t n_shards;
 
-    if (parse(&merge, argc, argv, ret_error) < 0)
-        return EXIT_STATUS_USAGE;
-    find_inputs(&merge);
+    for (size_t i = 0; i < options->reports.count; i++) {
+        if (add_output(&merge, options->reports.items[i], ret_error) < 0)
+            return EXIT_STATUS_USAGE;
+    }
+    find_inputs(&merge, &options->words);
     n_shards = join_check(merge.inputs, merge.n_inputs, &merge.problems, &merge.notes);
-    say("note: ", &merge.notes);
+    lines_print("note: ", &merge.notes);
     if (merge.problems.count > 0) {
-        say("", &merge.problems);
-        (void)error_new(ret_error, EINVAL,
-                        "merge: these are not the reports of all shards of one run; nothing is written");
+        lines_print("", &merge.problems);
+        (void)error_new(ret_error, EINVAL, "these are not the reports of all shards of one run; nothing is written");
         return EXIT_STATUS_UNAVAILABLE;
     }
     report = join_reports(merge.inputs, n_shards);
     print_summary(report, n_shards);
     if (write_outputs(&merge, report, ret_error) < 0)
         return EXIT_STATUS_UNAVAILABLE;
-    if (ferror(stdout) || fflush(stdout) != 0) {
-        (void)error_errno(ret_error, errno, "the output could not be written");
-        return EXIT_STATUS_UNAVAILABLE;
-    }
     return report->summary.status;
 }

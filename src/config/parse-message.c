@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a parser says: errors and warnings with their place, and the user's text made fit to stand in them. */
 #include "base/str.h"
-#include "config/internal.h"
+#include "config/config-internal.h"
 
 #define QUOTE_LIMIT 60
 #define WARNINGS_LIMIT 100
@@ -53,7 +53,10 @@ void parser_report(struct parser *parser, struct toml_position position, const c
     va_start(args, format);
     _cleanup_free_ char *text = xvasprintf(format, args);
     va_end(args);
-    (void)error_new(parser->error, EINVAL, "%s:%u:%u: %s", parser->path, position.line, position.column, text);
+    if (parser->option) /* which the text begins with, in quotes */
+        (void)error_new(parser->error, EINVAL, "option %s", text);
+    else
+        (void)error_new(parser->error, EINVAL, "%s:%u:%u: %s", parser->path, position.line, position.column, text);
 }
 
 static const char *last_part(const char *name) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of config/ share among themselves. */
-#ifndef VMTEST_CONFIG_INTERNAL_H
-#define VMTEST_CONFIG_INTERNAL_H
+#ifndef VMTEST_CONFIG_CONFIG_INTERNAL_H
+#define VMTEST_CONFIG_CONFIG_INTERNAL_H
 
 #include "config/config.h"
 #include "config/toml.h"
@@ -17,13 +17,11 @@ char *config_quote(const char *text, size_t length);
 /* Whether there is a control character (C0, DEL or C1 in UTF-8). */
 bool config_has_control(const char *text);
 
-/* The index of `text` in a row's `values` ("a|b|c"), or -1. */
-int config_value_index(const struct config_key_row *row, const char *text);
-/* A row's `values` as a sentence shows them: "a, b or c". Caller frees. */
-char *config_values_text(const struct config_key_row *row);
-
 /* The row of a key's full name, or NULL. */
 const struct config_key_row *config_find_key(const char *name);
+static inline enum config_key config_key_of(const struct config_key_row *row) {
+    return (enum config_key)(row - config_keys);
+}
 
 /* The field of a target that a row stands for. */
 void *config_field(struct target *target, const struct config_key_row *row);
@@ -34,10 +32,6 @@ void *config_field(struct target *target, const struct config_key_row *row);
  */
 bool config_kernel_args_mode(const char *args, enum rootfs_mode *ret_mode);
 
-/* Keys that only a target which boots a kernel, or only one which boots an image, can have. */
-bool config_is_kernel_only(enum config_key key);
-bool config_is_image_only(enum config_key key);
-
 /* All that target_check() checks but what this build cannot do yet (image targets, other architectures). */
 int target_check_consistency(const struct target *target, struct error **ret_error) _must_check_;
 
@@ -47,6 +41,7 @@ int target_check_consistency(const struct target *target, struct error **ret_err
  */
 struct parser {
     const char *path;
+    const char *option; /* the option that the value is an argument of, or NULL: a file is read */
     const char *directory;
     bool strict;
     struct config *config;
@@ -54,11 +49,11 @@ struct parser {
     struct strv known;    /* names of all keys, for "did you mean" */
     config_glob_fn *glob; /* what expands the patterns of a [[matrix]]; NULL: each stands for itself */
 
-    const struct toml_value *defaults[CONFIG_KEY_COUNT]; /* what [defaults] says of each key, or NULL */
-    const struct matrix *matrix;                         /* whose combination is being read, or NULL */
-    bool literal;                                        /* no placeholder is replaced in what is read */
-    bool told;                                           /* what is read has been read before: no more warnings */
-    size_t expanded;                                     /* bytes that all combinations' strings have taken so far */
+    const struct toml_value *defaults[CONFIG_KEYS_MAX]; /* what [defaults] says of each key, or NULL */
+    const struct matrix *matrix;                        /* whose combination is being read, or NULL */
+    bool literal;                                       /* no placeholder is replaced in what is read */
+    bool told;                                          /* what is read has been read before: no more warnings */
+    size_t expanded;                                    /* bytes that all combinations' strings have taken so far */
 };
 
 /* Fills *error, in front of the message the place. Its value is -EINVAL: `return parser_fail(...)`. */
@@ -98,6 +93,8 @@ char *parser_expand(struct parser *parser, struct toml_position position, const 
 /* Sets a target's field from the value of a key. */
 int parser_set_value(struct parser *parser, struct target *target, const struct config_key_row *row,
                      const struct toml_value *value) _must_check_;
+/* Sets a target's field to the default of the row. The table is ours: a default that is no value is a defect. */
+void config_set_default(struct target *target, const struct config_key_row *row);
 
 /* The table `vm.mounts`. */
 int parser_set_mounts(struct parser *parser, struct target *target, const struct toml_value *value) _must_check_;
