@@ -235,8 +235,8 @@ def test_two_reports_of_one_file_are_an_error_and_so_is_one_that_is_read(vmtest,
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ([], "usage: vmtest merge DIR"), (["--report"], "KIND=FILE"), (["--report", "json"], "json=FILE"),
-    (["--report", "json="], "json=FILE"), (["--report", "nonsense=x", "."], "json"), (["--what", "."], "unknown option"),
+    ([], "usage: vmtest merge DIR"), (["--report"], "KIND=FILE"), (["--report", "json", "."], "json=FILE"),
+    (["--report", "json=", "."], "json=FILE"), (["--report", "nonsense=x", "."], "json"), (["--what", "."], "unknown option"),
     ([""], "empty"),
 ])
 def test_a_wrong_command_line_is_told(vmtest, tmp_path, arguments, message):
