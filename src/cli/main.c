@@ -122,8 +122,6 @@ static int print_text(const struct verb *verb, const struct options *options) {
         status = EXIT_STATUS_UNAVAILABLE;
         (void)error_errno(&error, errno, "the output could not be written");
     }
-    if (error && verb)
-        error_context(&error, "%s", verb->name);
     return error ? fail(error, status) : status;
 }
 

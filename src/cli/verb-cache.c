@@ -247,10 +247,10 @@ static int choose(const struct templates *templates, const char *name, bool *wan
     if (found == 1)
         return 0;
     if (found > 1)
-        return error_new(ret_error, EINVAL, "%zu templates have a key that begins with '%s'; give more of it", found,
-                         name);
-    return error_new(ret_error, ENOENT, "there is no template '%s'; 'vmtest cache list' shows them%s", name,
-                     strlen(name) < KEY_PREFIX_MIN ? ", and of a key at least 4 digits are needed" : "");
+        return error_new(ret_error, EINVAL,
+                         "cache clear: %zu templates have a key that begins with '%s'; give more of it", found, name);
+    return error_new(ret_error, ENOENT, "cache clear: there is no template '%s'; 'vmtest cache list' shows them%s",
+                     name, strlen(name) < KEY_PREFIX_MIN ? ", and of a key at least 4 digits are needed" : "");
 }
 
 static int remove_wanted(const struct templates *templates, const bool *wanted, struct error **ret_error) {

@@ -44,12 +44,12 @@ static int add_output(struct merge *merge, const char *text, struct error **ret_
     int r = report_request_parse(text, &request, ret_error);
 
     if (r < 0) {
-        error_context(ret_error, "option '--report'");
+        error_context(ret_error, "merge: option '--report'");
         return r;
     }
     for (size_t i = 0; i < merge->n_outputs; i++) {
         if (report_request_same(&merge->outputs[i], &request))
-            return error_new(ret_error, EINVAL, "option '--report': '%s' is asked for twice",
+            return error_new(ret_error, EINVAL, "merge: option '--report': '%s' is asked for twice",
                              request.path ? request.path : text);
     }
     merge->outputs = xreallocarray(merge->outputs, merge->n_outputs + 1, sizeof(*merge->outputs));
@@ -216,7 +216,8 @@ int merge_run(const struct options *options, struct error **ret_error) {
     lines_print("note: ", &merge.notes);
     if (merge.problems.count > 0) {
         lines_print("", &merge.problems);
-        (void)error_new(ret_error, EINVAL, "these are not the reports of all shards of one run; nothing is written");
+        (void)error_new(ret_error, EINVAL,
+                        "merge: these are not the reports of all shards of one run; nothing is written");
         return EXIT_STATUS_UNAVAILABLE;
     }
     report = join_reports(merge.inputs, n_shards);

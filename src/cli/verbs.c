@@ -148,7 +148,7 @@ int help_run(const struct options *options, struct error **ret_error) {
     if (used < words->count) {
         _cleanup_free_ char *name = strv_join(words, " ");
 
-        (void)error_new(ret_error, EINVAL, "there is no verb '%s'; 'vmtest help' lists them", name);
+        (void)error_new(ret_error, EINVAL, "help: there is no verb '%s'; 'vmtest help' lists them", name);
         return EXIT_STATUS_USAGE;
     }
     _cleanup_free_ char *text = help_text(verb);
