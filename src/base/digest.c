@@ -93,10 +93,6 @@ int digest_image_identity(const char *path, char **ret_identity, struct error **
     return 0;
 }
 
-static int compare_strings(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 int digest_directory_identity(const char *path, char **ret_identity, struct error **ret_error) {
     _cleanup_closedir_ DIR *directory = opendir(path);
     _cleanup_strv_ struct strv lines = {0};
@@ -116,7 +112,7 @@ int digest_directory_identity(const char *path, char **ret_identity, struct erro
     if (errno != 0)
         return error_errno(ret_error, errno, "%s", path);
     if (lines.count > 0)
-        qsort(lines.items, lines.count, sizeof(*lines.items), compare_strings);
+        qsort(lines.items, lines.count, sizeof(*lines.items), str_compare);
     /* A file's name may hold a newline but not a NUL. */
     for (size_t i = 0; i < lines.count; i++)
         buffer_append(&text, lines.items[i], strlen(lines.items[i]) + 1);

@@ -309,3 +309,12 @@ char *path_cache_directory(void) {
         return xasprintf("%s/.cache/vmtest", directory);
     return NULL;
 }
+
+char *path_state(const char *name) {
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+
+    if (state && state[0] == '/')
+        return xasprintf("%s/vmtest/%s", state, name);
+    return str_empty(home) ? NULL : xasprintf("%s/.local/state/vmtest/%s", home, name);
+}

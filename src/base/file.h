@@ -62,5 +62,10 @@ int path_make_directories(const char *path, mode_t mode, struct error **ret_erro
  * NULL when none of them is set. It is not created here.
  */
 char *path_cache_directory(void);
+/*
+ * Where state of the user's is kept: `name` in $XDG_STATE_HOME/vmtest, else in ~/.local/state/vmtest; NULL when neither
+ * is known. A relative $XDG_STATE_HOME is passed over, as the XDG Base Directory Specification has it. Caller frees.
+ */
+char *path_state(const char *name);
 
 #endif

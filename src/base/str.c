@@ -278,3 +278,7 @@ char *strv_join(const struct strv *strv, const char *separator) {
     }
     return buffer_take(&joined);
 }
+
+int str_compare(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}

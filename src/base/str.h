@@ -81,4 +81,7 @@ bool strv_contains(const struct strv *strv, const char *string);
 char *strv_join(const struct strv *strv, const char *separator);
 #define _cleanup_strv_ _cleanup_(strv_deinit)
 
+/* For qsort() and bsearch() of an array of strings: by strcmp(). */
+int str_compare(const void *a, const void *b);
+
 #endif

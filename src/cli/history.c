@@ -28,18 +28,16 @@ struct history {
 };
 
 char *history_path(const struct config *config) {
-    const char *base = getenv("XDG_STATE_HOME");
-    const char *home = getenv("HOME");
     _cleanup_free_ char *file = NULL;
     _cleanup_free_ char *hash = NULL;
+    _cleanup_free_ char *name = NULL;
 
     if (!config->path || !config->directory)
         return NULL;
     file = path_resolve(config->directory, path_basename(config->path));
     hash = digest_buffer(file, strlen(file));
-    if (!str_empty(base) && base[0] == '/')
-        return xasprintf("%s/vmtest/history/%s.json", base, hash);
-    return str_empty(home) ? NULL : xasprintf("%s/.local/state/vmtest/history/%s.json", home, hash);
+    name = xasprintf("history/%s.json", hash);
+    return path_state(name);
 }
 
 struct history *history_parse(const char *text, size_t size) {

@@ -112,10 +112,6 @@ static int list_directory(const char *path, struct strv *ret_names) {
     return -errno;
 }
 
-static int compare_strings(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void add_directory(struct merge *merge, const char *path, unsigned depth) {
     _cleanup_strv_ struct strv names = {0};
     int r = list_directory(path, &names);
@@ -123,7 +119,7 @@ static void add_directory(struct merge *merge, const char *path, unsigned depth)
     if (r < 0)
         strv_append_printf(&merge->problems, "%s: %s", path, strerror(-r));
     if (names.count > 0)
-        qsort(names.items, names.count, sizeof(*names.items), compare_strings);
+        qsort(names.items, names.count, sizeof(*names.items), str_compare);
     for (size_t i = 0; i < names.count; i++) {
         _cleanup_free_ char *child = path_resolve(path, names.items[i]);
         struct stat status;

@@ -5,13 +5,9 @@
  */
 #include "config/matrix.h"
 
-static int compare_strings(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static bool is_used(const struct matrix *matrix, const char *name) {
     return matrix->used.count > 0 &&
-           bsearch(&name, matrix->used.items, matrix->used.count, sizeof(char *), compare_strings) != NULL;
+           bsearch(&name, matrix->used.items, matrix->used.count, sizeof(char *), str_compare) != NULL;
 }
 
 /* Which names stand in braces, here and in what [[matrix]] takes from [defaults]. */
@@ -25,7 +21,7 @@ static void collect_used(struct matrix *matrix, const struct parser *parser) {
             placeholder_collect(parser->defaults[i], &matrix->used);
     }
     if (matrix->used.count > 0)
-        qsort(matrix->used.items, matrix->used.count, sizeof(char *), compare_strings);
+        qsort(matrix->used.items, matrix->used.count, sizeof(char *), str_compare);
 }
 
 static bool takes_list(const struct config_key_row *row) {

@@ -15,13 +15,7 @@ int kernel_read(struct kernel *kernel, struct error **ret_error) _must_check_;
 /* Fills *ret_error with what the bytes of `path` look like, given that they are no kernel of this build's. */
 int kernel_refuse(const char *path, const void *data, size_t size, struct error **ret_error) _must_check_;
 
-/* The architecture of an ELF machine number, as uname -m says it or in words; NULL when unknown. */
-const char *kernel_machine_name(unsigned machine);
-
-/* Finds "Linux version X " and gives X, or NULL. Caller frees. */
-char *kernel_find_banner(const void *data, size_t size);
-
-/* As kernel_find_banner(), in the loaded part of an ELF file. */
+/* Finds "Linux version X " in the loaded part of an ELF file and gives X, or NULL. Caller frees. */
 char *kernel_find_elf_banner(const void *data, size_t size);
 
 #endif

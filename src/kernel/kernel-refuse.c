@@ -61,7 +61,7 @@ static const struct machine {
     {EM_MIPS, "MIPS"},     {EM_SPARCV9, "sparc64"}, {258, "loongarch64"},
 };
 
-const char *kernel_machine_name(unsigned machine) {
+static const char *kernel_machine_name(unsigned machine) {
     for (size_t i = 0; i < ARRAY_SIZE(machines); i++)
         if (machines[i].machine == machine)
             return machines[i].name;

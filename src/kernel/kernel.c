@@ -55,7 +55,7 @@ static char *take_release(const char *text, size_t size) {
     return isspace((unsigned char)text[length]) || text[length] == '\0' ? xstrndup(text, length) : NULL;
 }
 
-char *kernel_find_banner(const void *data, size_t size) {
+static char *find_banner(const void *data, size_t size) {
     static const char banner[] = "Linux version ";
     const char *end = (const char *)data + size;
     for (const char *at = data; at < end;) {
@@ -74,11 +74,11 @@ char *kernel_find_elf_banner(const void *data, size_t size) {
     Elf64_Ehdr header;
     Elf64_Phdr segment;
     if (!elf_header(data, size, &header))
-        return kernel_find_banner(data, size < VMLINUX_LIMIT ? size : VMLINUX_LIMIT);
+        return find_banner(data, size < VMLINUX_LIMIT ? size : VMLINUX_LIMIT);
     for (size_t i = 0; elf_segment(data, size, &header, i, &segment); i++) {
         size_t length;
         const void *bytes = segment.p_type == PT_LOAD ? elf_segment_data(data, size, &segment, &length) : NULL;
-        char *release = bytes ? kernel_find_banner(bytes, length) : NULL;
+        char *release = bytes ? find_banner(bytes, length) : NULL;
         if (release)
             return release;
     }

@@ -37,9 +37,7 @@ static int find_code(struct evidence *evidence, struct error **ret_error) {
     const void *code = kernel->map;
     size_t size = kernel->size;
     int r = 0;
-    if (kernel->format == KERNEL_BZIMAGE && evidence->vmlinux) {
-        r = evidence->vmlinux(evidence->vmlinux_data, &code, &size, ret_error);
-    } else if (kernel->format == KERNEL_BZIMAGE) {
+    if (kernel->format == KERNEL_BZIMAGE) {
         r = kernel_unpack(kernel, &evidence->unpacked, ret_error);
         code = evidence->unpacked.data;
         size = evidence->unpacked.size;

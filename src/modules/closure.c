@@ -177,11 +177,9 @@ static int report_missing(const struct closure *closure, struct error **ret_erro
 }
 
 int modules_closure(const struct kernel *kernel, const struct modules *modules, const struct share_transport *transport,
-                    bool need_overlay, modules_vmlinux_fn *vmlinux, void *vmlinux_data, struct module_file **ret_files,
-                    size_t *ret_count, struct error **ret_error) {
+                    bool need_overlay, struct module_file **ret_files, size_t *ret_count, struct error **ret_error) {
     _cleanup_(closure_deinit) struct closure closure = {.kernel = kernel, .modules = modules, .transport = transport};
-    _cleanup_(evidence_deinit) struct evidence evidence = {
-        .kernel = kernel, .modules_directory = modules->directory, .vmlinux = vmlinux, .vmlinux_data = vmlinux_data};
+    _cleanup_(evidence_deinit) struct evidence evidence = {.kernel = kernel, .modules_directory = modules->directory};
     int r = open_kmod(&closure, ret_error);
     size_t i = 0;
     for (; i < n_drivers && r == 0 && drivers[i].need == DRIVER_ALWAYS; i++)

@@ -14,9 +14,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "modules/depmod-internal.h"
 
@@ -47,69 +47,26 @@ char *index_unpacked(const char *index, const char *name) {
     return path_exists(path) ? TAKE_PTR(path) : NULL;
 }
 
-static void remove_entry(const char *entry) {
-    static const char *const parts[] = {"index", "view", "unpacked"};
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        _cleanup_free_ char *path = xasprintf("%s/%s", entry, parts[i]);
-        _cleanup_closedir_ DIR *dir = opendir(path);
-        const struct dirent *file;
-        while (dir && (file = readdir(dir)))
-            if (!str_equal(file->d_name, ".") && !str_equal(file->d_name, ".."))
-                (void)unlinkat(dirfd(dir), file->d_name, 0);
-        (void)rmdir(path);
-    }
-    (void)rmdir(entry);
-}
-
 void index_remove(const char *index) {
     _cleanup_free_ char *entry = path_parent(index);
-    remove_entry(entry);
+    (void)directory_remove(AT_FDCWD, entry);
 }
 
-/* Removes what runs that were killed left behind: what is in use is locked. */
-static void sweep_abandoned(const char *parent, const char *prefix) {
-    _cleanup_closedir_ DIR *dir = opendir(parent);
-    const struct dirent *entry;
-    while (dir && (entry = readdir(dir))) {
-        struct stat st;
-        if (!str_skip_prefix(entry->d_name, prefix))
-            continue;
-        _cleanup_close_ int fd =
-            openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) < 0)
-            continue;
-        _cleanup_free_ char *path = xasprintf("%s/%s", parent, entry->d_name);
-        remove_entry(path);
-    }
-}
+/* The lock is this process's as long as that lives: by then the directory has its final name, or has been removed. */
+static char *make_locked(const char *parent, const char *prefix, struct error **ret_error) {
+    char *path;
+    int lock_fd;
 
-/*
- * A new directory, NULL when none can be made. Its lock is this process's as long as that lives: by then it has its
- * final name, or has been removed.
- */
-static char *make_locked(const char *parent, const char *prefix) {
-    for (unsigned tries = 0; tries < 16; tries++) {
-        _cleanup_free_ char *path = xasprintf("%s/%sXXXXXX", parent, prefix);
-        if (!mkdtemp(path))
-            return NULL;
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        /* Without locks nothing is swept. */
-        bool locked = fd >= 0 && (flock(fd, LOCK_EX) == 0 || errno == ENOLCK || errno == EOPNOTSUPP);
-        if (!locked || !path_is_directory(path))
-            continue; /* a sweep came first */
-        (void)TAKE_FD(fd);
-        return TAKE_PTR(path);
-    }
-    return NULL;
+    return directory_make_locked(parent, prefix, &path, &lock_fd, ret_error) < 0 ? NULL : path;
 }
 
 /* A new directory below the cache, or NULL when the cache cannot be written. */
 static char *make_in_cache(const char *parent) {
     if (!parent || path_make_directories(parent, 0755, NULL) < 0)
         return NULL;
-    sweep_abandoned(parent, TEMPORARY_PREFIX);
+    directory_sweep(parent, TEMPORARY_PREFIX);
     file_sweep(parent);
-    return make_locked(parent, TEMPORARY_PREFIX);
+    return make_locked(parent, TEMPORARY_PREFIX, NULL);
 }
 
 static const char *private_parent(void) {
@@ -117,39 +74,16 @@ static const char *private_parent(void) {
     return str_empty(parent) ? "/tmp" : parent;
 }
 
-static char *make_private(struct error **ret_error) {
-    char *path = make_locked(private_parent(), PRIVATE_PREFIX);
-    if (!path)
-        (void)error_errno(ret_error, errno, "cannot make a directory in %s for the index of the modules",
-                          private_parent());
-    return path;
-}
-
-/* Links into the view what is directly in `from`; what is linked already, by an index file's name, stays. */
-static int link_all(const char *from, const char *view) {
+/* Links into the view all that is in `from`, as TARGET/NAME. A name that is linked already stays. */
+static int link_all(const char *from, const char *target, const char *view) {
     _cleanup_closedir_ DIR *dir = opendir(from);
     const struct dirent *entry;
     if (!dir)
         return -errno;
     while ((entry = readdir(dir))) {
-        _cleanup_free_ char *target = xasprintf("%s/%s", from, entry->d_name);
+        _cleanup_free_ char *path = xasprintf("%s/%s", target, entry->d_name);
         _cleanup_free_ char *link = xasprintf("%s/%s", view, entry->d_name);
-        if (entry->d_name[0] != '.' && symlink(target, link) < 0 && errno != EEXIST)
-            return -errno;
-    }
-    return 0;
-}
-
-/* As link_all() for the index, by names that stay right when the entry is renamed. */
-static int link_index(const char *index, const char *view) {
-    _cleanup_closedir_ DIR *dir = opendir(index);
-    const struct dirent *entry;
-    if (!dir)
-        return -errno;
-    while ((entry = readdir(dir))) {
-        _cleanup_free_ char *target = xasprintf("../index/%s", entry->d_name);
-        _cleanup_free_ char *link = xasprintf("%s/%s", view, entry->d_name);
-        if (entry->d_name[0] != '.' && symlink(target, link) < 0)
+        if (entry->d_name[0] != '.' && symlink(path, link) < 0 && errno != EEXIST)
             return -errno;
     }
     return 0;
@@ -169,9 +103,10 @@ static int fill_entry(struct index_modules *modules, const char *entry, struct e
         r = index_unpack(modules, unpacked, ret_error);
     if (r < 0)
         return r;
-    r = link_index(index, view);
+    /* The index comes first, so that its files win, by names that stay right when the entry is renamed. */
+    r = link_all(index, "../index", view);
     if (r == 0)
-        r = link_all(modules->directory, view);
+        r = link_all(modules->directory, modules->directory, view);
     return r < 0 ? error_errno(ret_error, r, "cannot make the index of the modules in %s", modules->directory) : 0;
 }
 
@@ -198,7 +133,7 @@ static char *publish(const char *made, const char *parent, const char *list_path
     _cleanup_free_ char *list = strv_join(&modules->watched, "\n");
     if (rename(made, final) < 0) {
         int code = errno;
-        remove_entry(made);
+        (void)directory_remove(AT_FDCWD, made);
         if (!index_exists(index)) {
             (void)error_errno(ret_error, code, "cannot put the index of the modules at %s", final);
             return NULL;
@@ -219,7 +154,7 @@ int index_build(const char *directory, const char *release, bool build_tree, con
     _cleanup_free_ char *list_path = parent ? xasprintf("%s/%s.list", parent, list_key) : NULL;
     _cleanup_free_ char *index = parent ? find_cached(parent, list_path, directory) : NULL;
     bool temporary = false;
-    sweep_abandoned(private_parent(), PRIVATE_PREFIX);
+    directory_sweep(private_parent(), PRIVATE_PREFIX);
     if (!index) {
         _cleanup_(index_modules_deinit) struct index_modules modules = {0};
         int r = index_list(directory, build_tree, &modules, ret_error);
@@ -228,7 +163,7 @@ int index_build(const char *directory, const char *release, bool build_tree, con
         _cleanup_free_ char *made = make_in_cache(parent);
         temporary = !made;
         if (!made)
-            made = make_private(ret_error);
+            made = make_locked(private_parent(), PRIVATE_PREFIX, ret_error);
         if (!made)
             return -EIO;
         _cleanup_free_ char *line =
@@ -238,7 +173,7 @@ int index_build(const char *directory, const char *release, bool build_tree, con
         modules.cancel_fd = cancel_fd;
         r = fill_entry(&modules, made, ret_error);
         if (r < 0) {
-            remove_entry(made);
+            (void)directory_remove(AT_FDCWD, made);
             return r;
         }
         index = temporary ? xasprintf("%s/index", made) : publish(made, parent, list_path, &modules, ret_error);

@@ -22,8 +22,6 @@ enum driver_state { DRIVER_ABSENT, DRIVER_BUILT_IN, DRIVER_MODULE };
 struct evidence {
     const struct kernel *kernel;
     const char *modules_directory; /* or NULL */
-    modules_vmlinux_fn *vmlinux;   /* or NULL */
-    void *vmlinux_data;
 
     bool looked;
     struct buffer config;   /* the configuration's text; empty: none found */

@@ -38,9 +38,6 @@ int modules_find(const struct kernel *kernel, const char *explicit_directory, co
 void modules_deinit(struct modules *modules);
 #define _cleanup_modules_ _cleanup_(modules_deinit)
 
-/* Gives the kernel's unpacked vmlinux, which stays the giver's. */
-typedef int modules_vmlinux_fn(void *data, const void **ret_vmlinux, size_t *ret_size, struct error **ret_error);
-
 struct module_file {
     char *name; /* as lsmod shows it */
     char *path; /* absolute; maybe compressed (.gz, .xz, .zst) */
@@ -50,12 +47,11 @@ struct module_file {
  * The modules to load, dependencies first, for the needed drivers that are not built in. Fails with one line naming
  * the CONFIG_ symbols to switch on when a needed driver is neither built in nor a module. The drivers of `transport`
  * are needed. `need_overlay`: the root is an overlay, or modules->index is to be layered over modules->directory.
- * `vmlinux` is called when only the kernel's code can tell what is built in (no modules.builtin, no configuration);
- * NULL: the kernel is unpacked here then.
+ * Where only the kernel's code can tell what is built in (no modules.builtin, no configuration), it is unpacked.
  */
 int modules_closure(const struct kernel *kernel, const struct modules *modules, const struct share_transport *transport,
-                    bool need_overlay, modules_vmlinux_fn *vmlinux, void *vmlinux_data, struct module_file **ret_files,
-                    size_t *ret_count, struct error **ret_error) _must_check_;
+                    bool need_overlay, struct module_file **ret_files, size_t *ret_count, struct error **ret_error)
+    _must_check_;
 void module_files_free(struct module_file *files, size_t count);
 
 #endif

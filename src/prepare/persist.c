@@ -8,16 +8,6 @@
 
 #include "base/file.h"
 
-static char *state_directory(void) {
-    const char *state = getenv("XDG_STATE_HOME");
-    const char *home = getenv("HOME");
-
-    /* A relative path is to be passed over (XDG Base Directory Specification). */
-    if (state && state[0] == '/')
-        return xasprintf("%s/vmtest/persist", state);
-    return str_empty(home) ? NULL : xasprintf("%s/.local/state/vmtest/persist", home);
-}
-
 /*
  * The file's identity: what a guest cannot change, and a new file in its place does not have. Without a time of birth
  * (some file systems) the device and the inode have to do.
@@ -35,7 +25,7 @@ static int record_name(const struct target *target, char **ret_name, struct erro
 }
 
 static int open_record(const struct target *target, char **ret_path, int *ret_fd, struct error **ret_error) {
-    _cleanup_free_ char *directory = state_directory();
+    _cleanup_free_ char *directory = path_state("persist");
     _cleanup_free_ char *name = NULL;
     int r;
 

@@ -123,8 +123,8 @@ static int build_initramfs(const struct target *target, const struct kernel *ker
     int r;
 
     note_index(&preparation->modules, &preparation->inputs);
-    r = modules_closure(kernel, &preparation->modules, share_transport(target->share_choice), overlay, NULL, NULL,
-                        &files, &n_files, ret_error);
+    r = modules_closure(kernel, &preparation->modules, share_transport(target->share_choice), overlay, &files, &n_files,
+                        ret_error);
     for (size_t i = 0; r == 0 && i < n_files; i++)
         kernel_shelf_note(&preparation->inputs, files[i].path);
     if (r == 0)

@@ -166,10 +166,6 @@ size_t join_check(struct join_input *inputs, size_t count, struct strv *problems
     return count;
 }
 
-static int compare_strings(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static const char **sorted_names(const struct join_input *inputs, size_t count, size_t *ret_count) {
     const char **names = NULL;
     size_t n = 0;
@@ -182,7 +178,7 @@ static const char **sorted_names(const struct join_input *inputs, size_t count, 
         for (size_t j = 0; j < inputs[i].report->n_entries; j++)
             names[n++] = inputs[i].report->entries[j].name;
     }
-    qsort(names, n, sizeof(*names), compare_strings);
+    qsort(names, n, sizeof(*names), str_compare);
     *ret_count = n;
     return names;
 }

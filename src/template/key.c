@@ -15,14 +15,13 @@
 
 /* In the struct's order, without a gap. */
 const struct template_input_row template_input_rows[] = {
-    NUMBER(format),        STRING(kernel),        STRING(initrd),       STRING(agent),      STRING(firmware),
-    STRING(firmware_vars), STRING(qemu),          STRING(qemu_version), STRING(qemu_data),  STRING(image),
-    STRING(image_chain),   STRING(accel),         STRING(host_cpu),     STRING(host_flags), STRING(host_kernel),
-    STRINGS(arguments),    STRINGS(file_systems),
+    NUMBER(format),        STRING(kernel),   STRING(initrd),     STRING(agent),       STRING(firmware),
+    STRING(firmware_vars), STRING(qemu),     STRING(qemu_data),  STRING(image),       STRING(image_chain),
+    STRING(accel),         STRING(host_cpu), STRING(host_flags), STRING(host_kernel), STRINGS(arguments),
 };
 static_assert(ARRAY_SIZE(template_input_rows) == TEMPLATE_INPUT_COUNT, "the header says how many there are");
 static_assert(sizeof(struct template_inputs) ==
-                  sizeof(uint64_t) + (TEMPLATE_INPUT_COUNT - 3) * sizeof(const char *) + 2 * sizeof(struct strv),
+                  sizeof(uint64_t) + (TEMPLATE_INPUT_COUNT - 2) * sizeof(const char *) + sizeof(struct strv),
               "each field of the struct has its row");
 
 /* Before each value stands its length, so that no two sequences of values give the same bytes. */

@@ -26,16 +26,14 @@ struct template_inputs {
     const char *firmware;      /* digest of the firmware's code; NULL: the machine's own BIOS */
     const char *firmware_vars; /* digest of its variable store as a run gets it */
     const char *qemu;          /* identity of the binary */
-    const char *qemu_version;
-    const char *qemu_data;    /* identity of the directory of BIOS and option ROMs */
-    const char *image;        /* identity of an image target's disk */
-    const char *image_chain;  /* identities of its backing files, in order */
-    const char *accel;        /* "kvm", "tcg" */
-    const char *host_cpu;     /* under KVM only, with the next two: the model's name */
-    const char *host_flags;   /* the CPU's flags */
-    const char *host_kernel;  /* its release and version */
-    struct strv arguments;    /* QEMU's, without descriptors' numbers and shares' host paths */
-    struct strv file_systems; /* those that the guest is to have mounted */
+    const char *qemu_data;     /* identity of the directory of BIOS and option ROMs */
+    const char *image;         /* identity of an image target's disk */
+    const char *image_chain;   /* identities of its backing files, in order */
+    const char *accel;         /* "kvm", "tcg" */
+    const char *host_cpu;      /* under KVM only, with the next two: the model's name */
+    const char *host_flags;    /* the CPU's flags */
+    const char *host_kernel;   /* its release and version */
+    struct strv arguments;     /* QEMU's, without descriptors' numbers and shares' host paths */
 };
 
 /* How one field goes into the key. The table covers the whole struct: an assertion and the tests hold it to that. */
@@ -47,7 +45,7 @@ struct template_input_row {
     enum template_input_type type;
 };
 
-#define TEMPLATE_INPUT_COUNT 17
+#define TEMPLATE_INPUT_COUNT 15
 extern const struct template_input_row template_input_rows[TEMPLATE_INPUT_COUNT];
 
 /* TEMPLATE_KEY_LENGTH lower-case hexadecimal digits (XXH3-128). Caller frees. */

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "template/key.h"
@@ -44,7 +45,7 @@ static int claim(struct template_draft *draft) {
         r = store_lock(draft->store_fd, name, LOCK_EX, true, &draft->directory_fd, &draft->lock_fd);
     }
     if (r == 0)
-        store_empty(draft->directory_fd, STORE_USED);
+        directory_empty(draft->directory_fd, STORE_USED);
     return r == -ENOENT ? -EBUSY : r;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "template/store-internal.h"
@@ -24,25 +25,6 @@ static DIR *open_entries(int directory_fd) {
     return entries;
 }
 
-void store_empty(int directory_fd, const char *except) {
-    _cleanup_closedir_ DIR *entries = open_entries(directory_fd);
-    const struct dirent *entry;
-
-    while (entries && (entry = readdir(entries)) != NULL) {
-        if (!str_equal(entry->d_name, ".") && !str_equal(entry->d_name, "..") && !str_equal(entry->d_name, except))
-            (void)unlinkat(directory_fd, entry->d_name, 0);
-    }
-}
-
-static void remove_directory(int store_fd, const char *name) {
-    _cleanup_close_ int fd = openat(store_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-    if (fd >= 0)
-        store_empty(fd, NULL);
-    if (unlinkat(store_fd, name, AT_REMOVEDIR) < 0 && errno == ENOTDIR)
-        (void)unlinkat(store_fd, name, 0);
-}
-
 /* A name that no other process uses: their numbers differ, and this one counts. */
 static char *make_gone_name(void) {
     static unsigned count;
@@ -58,10 +40,10 @@ int store_remove(int store_fd, const char *name, int directory_fd) {
     if (directory_fd >= 0 && (fstatat(store_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
                               fstat(directory_fd, &opened) < 0 || named.st_ino != opened.st_ino))
         return -ENOENT;
-    remove_directory(store_fd, gone);
+    (void)directory_remove(store_fd, gone);
     if (renameat(store_fd, name, store_fd, gone) < 0)
         return -errno;
-    remove_directory(store_fd, gone);
+    (void)directory_remove(store_fd, gone);
     return 0;
 }
 
@@ -74,7 +56,7 @@ void store_sweep(int store_fd, const char *except) {
         _cleanup_close_ int lock_fd = -1;
 
         if (str_skip_prefix(entry->d_name, STORE_GONE_PREFIX)) {
-            remove_directory(store_fd, entry->d_name);
+            (void)directory_remove(store_fd, entry->d_name);
         } else if (str_skip_prefix(entry->d_name, STORE_DRAFT_PREFIX) && !str_equal(entry->d_name, except) &&
                    store_lock(store_fd, entry->d_name, LOCK_EX, false, &directory_fd, &lock_fd) == 0) {
             log_debug("sweeping %s, a template that was not finished", entry->d_name);

@@ -76,8 +76,6 @@ void store_mark_checked(int lock_fd);
  * still leads there. -ENOENT when it does not.
  */
 int store_remove(int store_fd, const char *name, int directory_fd) _must_check_;
-/* Removes the files in a directory but `except` (may be NULL). */
-void store_empty(int directory_fd, const char *except);
 /* Removes what killed processes left behind, but not the directory `except`. */
 void store_sweep(int store_fd, const char *except);
 

@@ -6,10 +6,11 @@
  */
 #include <jansson.h>
 
+#include "base/base64.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "report/result.h"
 #include "report/sink.h"
-#include "base/utf8.h"
 
 /* Compact, UTF-8 as it is, and microseconds where there are fractions. */
 #define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
@@ -100,23 +101,11 @@ static json_t *new_object(const struct json_sink *json, const char *event, const
     return object;
 }
 
-static json_t *base64_string(const unsigned char *data, size_t size) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static json_t *base64_string(const void *data, size_t size) {
     _cleanup_buffer_ struct buffer text = {0};
-    char *end = buffer_reserve(&text, (size + 2) / 3 * 4);
 
-    for (size_t i = 0; i < size; i += 3) {
-        size_t left = size - i;
-        unsigned group = (unsigned)data[i] << 16;
-
-        group |= left > 1 ? (unsigned)data[i + 1] << 8 : 0;
-        group |= left > 2 ? (unsigned)data[i + 2] : 0;
-        *end++ = digits[group >> 18];
-        *end++ = digits[group >> 12 & 63];
-        *end++ = left > 1 ? digits[group >> 6 & 63] : '=';
-        *end++ = left > 2 ? digits[group & 63] : '=';
-    }
-    return json_stringn(text.data, (size + 2) / 3 * 4);
+    base64_encode(&text, data, size);
+    return json_stringn(text.data ? text.data : "", text.size);
 }
 
 static void write_piece(struct json_sink *json, const char *target, enum stream stream, const unsigned char *data,

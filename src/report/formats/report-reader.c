@@ -305,16 +305,12 @@ static int read_entry(const json_t *object, const struct report *report, struct 
     return 0;
 }
 
-static int compare_strings(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static int check_names(const struct report *report, struct error **ret_error) {
     _cleanup_free_ const char **names = xcalloc(report->n_entries + 1, sizeof(*names));
 
     for (size_t i = 0; i < report->n_entries; i++)
         names[i] = report->entries[i].name;
-    qsort(names, report->n_entries, sizeof(*names), compare_strings);
+    qsort(names, report->n_entries, sizeof(*names), str_compare);
     for (size_t i = 1; i < report->n_entries; i++) {
         if (str_equal(names[i - 1], names[i]))
             return error_new(ret_error, EINVAL, "two of its targets have the same name");
