@@ -32,7 +32,7 @@ struct image_way {
                 deadline_t deadline);
     /* Has what was written to shares and disks written back, once run() has run out of time. */
     bool (*sync)(struct machine *machine, deadline_t deadline);
-    /* Has the guest's kernel show its tasks on the console, as agent/tasks.c does. */
+    /* Has the guest's kernel show its tasks on the console, as agent/show-tasks.c does. */
     bool (*show_tasks)(struct machine *machine, deadline_t deadline);
     /* Runs a shell script with arguments from $1 on. Returns its output, which the caller frees, or NULL and why. */
     char *(*run_script)(struct machine *machine, const char *script, const struct strv *arguments, deadline_t deadline,
