@@ -58,7 +58,6 @@ _Noreturn static void become_daemon(int started, const sigset_t *signals) {
     port = port_open(deadline_in(PORT_PATIENCE), &failure);
     if (port < 0) {
         (void)dprintf(STDERR_FILENO, "%s\n", failure.text);
-        (void)!write(started, "n", 1);
         _exit(GUEST_ATTACH_FAILED);
     }
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -63,8 +63,8 @@ void command_pump(struct command *command, bool error_stream) {
 }
 
 /*
- * How many bytes wait in a stream, at most. Output of a terminal reaches its master by way of a work queue, so it
- * cannot be counted; but read() waits for that queue before it says EAGAIN.
+ * The number of bytes that wait in a stream, at most. Output of a terminal reaches its master by way of a work queue,
+ * so it cannot be counted; but read() waits for that queue before it says EAGAIN.
  */
 static uint64_t stream_left(int fd, bool terminal) {
     int waiting = 0;

@@ -26,14 +26,14 @@ void command_pump(struct command *command, bool error_stream);
 void command_reaped(struct command *command, pid_t pid, int status, const struct rusage *usage);
 /* Gives up the streams: whoever still writes gets SIGPIPE. */
 void command_close(struct command *command);
-/* Whether the command has ended and everything it wrote is queued. */
+/* True once the command has ended and all its output is queued. */
 bool command_done(const struct command *command);
 /* False: there is no room for so much yet. */
 bool command_input(struct command *command, const void *data, size_t size);
 void command_flush_input(struct command *command);
 /* The descriptor that takes the input which waits; -1: none waits. */
 int command_input_fd(const struct command *command);
-/* How much of it the command has read since the last time, in pieces worth a frame: 0 until it is one. */
+/* Bytes of input that the command has read since the last call; 0 until they are worth a frame. */
 uint64_t command_input_taken(void);
 void command_window(const struct command *command, unsigned rows, unsigned columns);
 void command_signal(const struct command *command, int number);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the agent was started, why it could not do something, and a line for the kernel's log. */
+/* The agent's role, failures, and lines for the kernel's log. */
 #ifndef VMTEST_AGENT_LOG_H
 #define VMTEST_AGENT_LOG_H
 

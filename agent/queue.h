@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 void queue_init(int port);
-/* How many bytes of a data frame's payload find room. */
+/* The room for the payload of a data frame, in bytes. */
 size_t queue_room(void);
 bool queue_pending(void);
 /* Writes as much as the port takes. False when the host is gone. */

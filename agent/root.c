@@ -76,7 +76,7 @@ static int move_rest(int old_root, unsigned done, struct failure *failure) {
     return 0;
 }
 
-/* Whether the root has what the first component of `path` names, or what that leads to as a symbolic link. */
+/* True when the root has the first component of `path`, or as a symbolic link its target. */
 static bool root_has(const char *path) {
     static char top[PATH_MAX + 16], target[PATH_MAX];
     struct stat status;

@@ -6,7 +6,7 @@
 
 #include "wire/frame.h"
 
-/* What a SETUP frame sets in the running kernel. */
+/* The settings of the running kernel in a SETUP frame. */
 struct settings {
     struct timespec now; /* 0 s: the clock is left alone */
     const unsigned char *entropy;

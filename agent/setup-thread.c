@@ -19,13 +19,25 @@
 #include "agent/command-start.h"
 
 static bool running;
-static sem_t prepared, begun, applied, done, root_ready;
+enum step { PREPARED, BEGUN, APPLIED, DONE, ROOT_READY, N_STEPS };
+static sem_t steps[N_STEPS];
 static bool has_own_root;
 static int null = -1;
 static struct settings *settings;
 static const struct mount_entry *modules;
 static char **shell_environment;
 static int root_fd = -1;
+
+static void step_post(enum step step) {
+    (void)sem_post(&steps[step]);
+}
+
+/* A step that is done stays done: it can be waited for again. */
+static void step_wait(enum step step) {
+    while (sem_wait(&steps[step]) < 0)
+        ;
+    step_post(step);
+}
 
 static void stage_modules(void) {
     if (modules)
@@ -64,17 +76,15 @@ static void start_shell(void) {
 static void *thread_main(void *unused) {
     (void)unused;
     has_own_root = unshare(CLONE_FS) == 0;
-    (void)sem_post(&prepared);
+    step_post(PREPARED);
     if (!has_own_root)
         return NULL;
-    while (sem_wait(&begun) < 0)
-        ;
+    step_wait(BEGUN);
     settings_apply(settings);
-    (void)sem_post(&applied);
+    step_post(APPLIED);
     stage_modules();
-    (void)sem_post(&done);
-    while (sem_wait(&root_ready) < 0)
-        ;
+    step_post(DONE);
+    step_wait(ROOT_READY);
     if (root_fd >= 0 && null >= 0 && shell_environment[0])
         start_shell();
     return NULL;
@@ -83,15 +93,17 @@ static void *thread_main(void *unused) {
 void setup_thread_start(void) {
     pthread_t thread;
 
-    if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || sem_init(&prepared, 0, 0) < 0 || sem_init(&begun, 0, 0) < 0 ||
-        sem_init(&applied, 0, 0) < 0 || sem_init(&done, 0, 0) < 0 || sem_init(&root_ready, 0, 0) < 0)
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
         return;
+    for (size_t i = 0; i < N_STEPS; i++) {
+        if (sem_init(&steps[i], 0, 0) < 0)
+            return;
+    }
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (pthread_create(&thread, NULL, thread_main, NULL) != 0)
         return;
     (void)pthread_detach(thread);
-    while (sem_wait(&prepared) < 0)
-        ;
+    step_wait(PREPARED);
     running = has_own_root;
 }
 
@@ -100,7 +112,7 @@ void setup_thread_begin(struct settings *new_settings, const struct mount_entry 
     modules = new_modules;
     shell_environment = environment;
     if (running) {
-        (void)sem_post(&begun);
+        step_post(BEGUN);
         return;
     }
     settings_apply(settings);
@@ -108,21 +120,17 @@ void setup_thread_begin(struct settings *new_settings, const struct mount_entry 
 }
 
 void setup_thread_wait_applied(void) {
-    static bool waited;
-
-    while (running && !waited)
-        waited = sem_wait(&applied) == 0;
+    if (running)
+        step_wait(APPLIED);
 }
 
 void setup_thread_root_ready(int fd) {
     root_fd = fd;
     if (running)
-        (void)sem_post(&root_ready);
+        step_post(ROOT_READY);
 }
 
 void setup_thread_wait(void) {
-    static bool waited;
-
-    while (running && !waited)
-        waited = sem_wait(&done) == 0;
+    if (running)
+        step_wait(DONE);
 }

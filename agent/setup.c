@@ -24,7 +24,7 @@ static struct mount_entry entries[MAX_MOUNTS];
 static char shell_text[4096];
 static char *shell_environment[MAX_SHELL_ENVIRONMENT + 1]; /* for a first start of the shell; empty: none */
 
-/* What does not fit is left out: it only serves to be quick. */
+/* Variables that do not fit are left out: they only speed the shell up. */
 static void read_shell_environment(struct wire_reader *reader) {
     uint32_t count = wire_get_u32(reader);
     size_t used = 0;

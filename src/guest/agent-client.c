@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each frame that comes is looked up in a table: the states in which it may come, and the request it answers. One that
+ * has no place there ends the conversation. The caller reads the outcome from the fields of struct agent_client.
+ */
 #include "guest/agent-client.h"
 
 #include <stddef.h>
@@ -65,7 +69,7 @@ static int take_failed(struct agent_client *client, struct wire_reader *reader, 
     return 0;
 }
 
-/* What a terminal is given for the end of file counts too, though the host has sent nothing for it. */
+/* The end-of-file character that the agent writes to a terminal counts too, though the host has not sent it. */
 static int take_credit(struct agent_client *client, struct wire_reader *reader, struct error **ret_error) {
     uint64_t taken = wire_get_u64(reader);
 
@@ -108,7 +112,7 @@ static bool is_expected(const struct agent_client *client, uint32_t type) {
 /* The limit counts the files' bytes; with their names and the records' heads they are no more than twice that. */
 static int take_fetched(struct agent_client *client, const struct wire_frame *frame, struct error **ret_error) {
     if (frame->size > 2 * client->files_limit - client->files.size)
-        return protocol_error(ret_error, "more of a file than it was asked for");
+        return protocol_error(ret_error, "more bytes of files than requested");
     buffer_append(&client->files, frame->payload, frame->size);
     client->fetching = frame->size > 0;
     return 0;
@@ -170,7 +174,7 @@ int agent_client_feed(struct agent_client *client, const void *data, size_t size
         if (status == WIRE_AGAIN)
             break;
         if (status == WIRE_GARBAGE)
-            return protocol_error(ret_error, "bytes that are no frame");
+            return protocol_error(ret_error, "bytes that are not a frame");
         r = take_frame(client, &frame, ret_error);
         if (r < 0)
             return r;

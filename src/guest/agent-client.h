@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Host side of the agent's protocol (wire/frame.h): composes frames into an outgoing buffer and takes incoming ones
- * apart. Does no I/O; the worker moves the bytes.
+ * Host side of the agent's protocol (wire/frame.h): composes frames into an outgoing buffer and parses incoming ones.
+ * It does no I/O; the worker moves the bytes.
  */
 #ifndef VMTEST_GUEST_AGENT_CLIENT_H
 #define VMTEST_GUEST_AGENT_CLIENT_H
@@ -75,11 +75,11 @@ struct agent_exec {
 };
 
 void agent_client_deinit(struct agent_client *client);
-/* Takes bytes from the guest. -EPROTO when they are no frames, or frames that have no place there. */
+/* Takes bytes from the guest. -EPROTO when they are not frames, or frames out of turn. */
 int agent_client_feed(struct agent_client *client, const void *data, size_t size, struct error **ret_error)
     _must_check_;
 
-/* An agent whose hello somebody else has taken: its guest comes out of a template. `release` may be NULL. */
+/* For the guest of a template, whose agent has said hello before. `release` may be NULL. */
 void agent_client_resume(struct agent_client *client, const char *release);
 
 /* Each appends a frame to client->out. -E2BIG when it would be longer than the protocol allows. */
@@ -97,12 +97,12 @@ void agent_client_sync(struct agent_client *client);
 void agent_client_clock(struct agent_client *client);
 void agent_client_settle(struct agent_client *client, uint32_t limit_msec, const struct strv *drivers);
 /*
- * Asks for files, as FETCH says; `files` takes what comes. With `note`, nothing does: they are only looked at, so that
- * those which stay as they are do not come later.
+ * Asks for files (FETCH), whose records go to `files`. With `note` none come: the agent remembers the files as they
+ * are, to leave them out later if they have not changed.
  */
 int agent_client_fetch(struct agent_client *client, const char *directory, const char *path, uint64_t limit, bool note,
                        struct error **ret_error) _must_check_;
-/* Asks the kernel for its tasks, on the console: `shown` says that it is done. */
+/* Has the kernel show its tasks on the console; `shown` is set when it has. */
 void agent_client_tasks(struct agent_client *client);
 
 #endif

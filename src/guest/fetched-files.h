@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stream of records in which the guest's agent gives files (wire/frame.h: FETCHED), taken apart. Pure. */
+/* Parses the stream of records in which the guest's agent sends files (wire/frame.h: FETCHED). Pure. */
 #ifndef VMTEST_GUEST_FETCHED_FILES_H
 #define VMTEST_GUEST_FETCHED_FILES_H
 
@@ -17,8 +17,8 @@ struct fetched {
 };
 
 /*
- * Takes the whole of a stream. -EPROTO for what is none; -EIO with the guest's own words where it could not give all
- * of it. *ret_fetched is to be released in any case.
+ * Parses a whole stream. -EPROTO when it is malformed; -EIO with the guest's own words when it could not send all
+ * files. *ret_fetched is to be released in any case.
  */
 int fetched_parse(const void *data, size_t size, struct fetched *ret_fetched, struct error **ret_error) _must_check_;
 void fetched_deinit(struct fetched *fetched);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What vmtest asks the QEMU guest agent: arguments of its commands and the values they return (QEMU's
+ * The commands of the QEMU guest agent that vmtest uses: their arguments and the values they return (QEMU's
  * docs/interop/qemu-ga-ref). The parsers answer -EPROTO to a value of another shape.
  */
 #ifndef VMTEST_GUEST_QGA_COMMAND_H
@@ -25,7 +25,7 @@ int qga_parse_info(const json_t *reply, struct qga_info *ret, struct error **ret
 void qga_info_deinit(struct qga_info *info);
 #define _cleanup_qga_info_ _cleanup_(qga_info_deinit)
 
-/* guest-get-osinfo: each is NULL when the agent does not tell it. */
+/* guest-get-osinfo: each is NULL when the agent does not report it. */
 struct qga_osinfo {
     char *id;
     char *name; /* pretty-name */
@@ -52,8 +52,8 @@ int qga_parse_exec(const json_t *reply, int64_t *ret_pid, struct error **ret_err
 json_t *qga_exec_status_arguments(int64_t pid) _must_check_;
 
 /*
- * guest-exec-status. Only `exited` means something before the process has exited. The agent tells the end once: it
- * knows nothing of the process afterwards. It tells no end either while a descendant keeps the captured streams open.
+ * guest-exec-status. Only `exited` is valid before the process has exited. The agent reports the end once and forgets
+ * the process then. It reports no end while a descendant keeps the captured streams open.
  */
 struct qga_exec_status {
     bool exited;

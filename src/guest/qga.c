@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How the two sides come into step. Nobody knows what stands in the channel: half a request of a former client, replies
- * to it, answers to syncs that were sent before the agent started. 0xFF, which UTF-8 never has, makes the agent's
- * parser begin anew (it answers what stood before with an error), and leads the answer to guest-sync-delimited, so that
- * this parser begins anew too. As the agent answers in order, all that comes behind the answer with the newest id is a
- * reply to what was asked behind that sync.
+ * Synchronisation. The channel may hold anything: half a request of a former client, replies to it, answers to syncs
+ * that were sent before the agent started. 0xFF, which UTF-8 never has, makes the agent's parser begin anew (it answers
+ * what stood before with an error), and leads the answer to guest-sync-delimited, so that this parser begins anew too.
+ * As the agent answers in order, everything after the answer with the newest id is a reply to a request after that
+ * sync.
  *
  * A request carries no "id" of its own: older agents refuse it. Hence one request at a time.
  */
@@ -13,7 +13,7 @@
 #include "base/log.h"
 
 #define SENTINEL 0xff
-/* How much of a line is logged. */
+/* Bytes of a line that are logged. */
 #define LOG_MAX 1000
 /* A longer line gives its memory back at once. */
 #define IN_KEEP (1u << 20)
@@ -83,14 +83,14 @@ bool qga_answered(const struct qga *qga) {
     return !qga->waiting && (qga->reply || qga->error);
 }
 
-static void drop(struct qga *qga, const char *why) {
+static void drop_line(struct qga *qga, const char *why) {
     qga->dropped++;
     log_debug("qga: dropped as %s: %.*s", why, (int)(qga->in.size < LOG_MAX ? qga->in.size : LOG_MAX),
               qga->in.data ? qga->in.data : "");
 }
 
-/* The stream is out of step: nothing counts until it has been brought into step again. */
-static int lose(struct qga *qga, struct error **ret_error, const char *what) {
+/* The stream is out of step: nothing counts until qga_sync() has been called and answered. */
+static int lose_sync(struct qga *qga, struct error **ret_error, const char *what) {
     qga->synced = false;
     qga->sync_id = 0;
     qga->waiting = false;
@@ -98,7 +98,7 @@ static int lose(struct qga *qga, struct error **ret_error, const char *what) {
 }
 
 static bool answers_sync(const struct qga *qga, const json_t *message) {
-    /* 0 for what is no integer; no sync has the id 0. */
+    /* Not an integer: 0, which is no sync's id. */
     json_int_t id = json_integer_value(json_object_get(message, "return"));
 
     return qga->delimited && qga->sync_id != 0 && id == (json_int_t)qga->sync_id;
@@ -109,9 +109,9 @@ static int take_reply(struct qga *qga, json_t *message, struct error **ret_error
     const json_t *failure = json_object_get(message, "error");
 
     if (!value == !failure || (failure && !json_is_object(failure)))
-        return lose(qga, ret_error, "JSON that is no reply");
+        return lose_sync(qga, ret_error, "unexpected JSON: neither a value nor an error");
     if (!qga->waiting)
-        return lose(qga, ret_error, "a reply to nothing");
+        return lose_sync(qga, ret_error, "a reply without a request");
     if (value) {
         qga->reply = json_incref(value);
     } else {
@@ -130,11 +130,11 @@ static int take_message(struct qga *qga, json_t *message, struct error **ret_err
         if (!qga->delimited)
             return take_reply(qga, message, ret_error);
         /* Only the answer to a sync is led by 0xFF; this is one to the same id that was sent twice. */
-        drop(qga, "stale");
+        drop_line(qga, "stale");
     } else if (answers_sync(qga, message)) {
         qga->synced = true;
     } else {
-        drop(qga, "stale");
+        drop_line(qga, "stale");
     }
     return 0;
 }
@@ -156,11 +156,12 @@ static int take_line(struct qga *qga, struct error **ret_error) {
         log_debug("qga: %.*s", (int)(size < LOG_MAX ? size : LOG_MAX), qga->in.data);
         r = take_message(qga, message, ret_error);
     } else if (qga->synced) {
-        _cleanup_free_ char *what = xasprintf("what is no JSON object (%s)", message ? "another value" : where.text);
+        _cleanup_free_ char *what =
+            xasprintf("something other than a JSON object (%s)", message ? "another value" : where.text);
 
-        r = lose(qga, ret_error, what);
+        r = lose_sync(qga, ret_error, what);
     } else {
-        drop(qga, "garbage");
+        drop_line(qga, "garbage");
         r = 0;
     }
     json_decref(message);
@@ -175,12 +176,12 @@ static int take_text(struct qga *qga, const char *text, size_t size, struct erro
         return 0;
     }
     qga->overlong = true;
-    drop(qga, "too long");
+    drop_line(qga, "too long");
     buffer_deinit(&qga->in);
-    return qga->synced ? lose(qga, ret_error, "a line that is too long") : 0;
+    return qga->synced ? lose_sync(qga, ret_error, "a line that is too long") : 0;
 }
 
-/* How many bytes come before a newline or a 0xFF. */
+/* The number of bytes before a newline or a 0xFF. */
 static size_t text_length(const char *data, size_t size) {
     size_t i = 0;
 
@@ -202,7 +203,7 @@ int qga_feed(struct qga *qga, const void *data, size_t size, struct error **ret_
             if (newline)
                 r = take_line(qga, ret_error);
             else if (qga->in.size > 0 && !qga->overlong)
-                drop(qga, "cut off");
+                drop_line(qga, "cut off");
             begin_line(qga, !newline);
             length++;
         }

@@ -40,7 +40,7 @@ void qga_deinit(struct qga *qga);
 
 /*
  * Begins anew: forgets what is under way, written or not, and sends 0xFF and guest-sync-delimited with this id (from 1
- * to QGA_ID_MAX; another one is brought into that range, see qga->sync_id). Everything up to the answer, a line led by
+ * to QGA_ID_MAX; another one is mapped into that range, see qga->sync_id). Everything up to the answer, a line led by
  * 0xFF with this id, is dropped and counted. May be called again at any time, with another id.
  */
 void qga_sync(struct qga *qga, uint64_t id);
@@ -58,7 +58,7 @@ int qga_feed(struct qga *qga, const void *data, size_t size, struct error **ret_
  */
 void qga_request(struct qga *qga, const char *command, json_t *arguments);
 
-/* Whether the last request has been answered, by a value or an error. */
+/* True once the last request has been answered, by a value or an error. */
 bool qga_answered(const struct qga *qga);
 
 #endif

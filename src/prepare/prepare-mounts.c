@@ -12,7 +12,8 @@
 /* Each share is a PCI device; q35's bus has room for these beside the others. */
 #define MOUNTS_MAX 20
 
-static const char *keep(struct preparation *preparation, const char *string) {
+/* Copies a string for the shares and mounts; NULL stays NULL. */
+static const char *keep_string(struct preparation *preparation, const char *string) {
     if (!string)
         return NULL;
     strv_append(&preparation->strings, string);
@@ -33,22 +34,19 @@ static void add_mount(const struct target *target, struct preparation *preparati
         .options = !transport  ? NULL
                    : unchanged ? transport->mount_options_unchanged
                                : transport->mount_options,
-        .source = keep(preparation, source),
-        .second = keep(preparation, second),
-        .path = keep(preparation, path),
+        .source = keep_string(preparation, source),
+        .second = keep_string(preparation, second),
+        .path = keep_string(preparation, path),
     };
 }
 
 static void add_share(struct preparation *preparation, const char *tag, const char *path, bool writable) {
-    strv_append(&preparation->tags, tag);
-    strv_append(&preparation->paths, path);
     preparation->shares = xreallocarray(preparation->shares, preparation->n_shares + 1, sizeof(*preparation->shares));
-    preparation->shares[preparation->n_shares] = (struct share){
-        .tag = preparation->tags.items[preparation->n_shares],
-        .path = preparation->paths.items[preparation->n_shares],
+    preparation->shares[preparation->n_shares++] = (struct share){
+        .tag = keep_string(preparation, tag),
+        .path = keep_string(preparation, path),
         .writable = writable,
     };
-    preparation->n_shares++;
 }
 
 /* Directories that the guest gets fresh: the shared directory cannot be mounted there under its own path. */
@@ -62,17 +60,14 @@ static void add_shared_directory(const struct target *target, bool host_root, no
     bool own_path = host_root && !is_root && !is_pseudo(target->share);
 
     if (host_root && is_pseudo(target->share))
-        notice(context, "the shared directory lies in /proc, /sys or /dev: it is at " SHARE_PATH " alone");
+        notice(context, "the shared directory lies in /proc, /sys or /dev: the guest has it only at " SHARE_PATH);
     if (is_root)
-        notice(context, "the shared directory is '/': it is shared read-only, at " SHARE_PATH " alone");
+        notice(context, "the shared directory is '/': the guest has it read-only, only at " SHARE_PATH);
     add_share(preparation, "vmtest", target->share, !is_root);
     add_mount(target, preparation, WIRE_MOUNT_SHARE, !is_root, "vmtest", NULL, SHARE_PATH);
     if (own_path && !str_equal(target->share, SHARE_PATH))
         add_mount(target, preparation, WIRE_MOUNT_BIND, !is_root, SHARE_PATH, NULL, target->share);
-    if (is_root)
-        preparation->directory = xstrdup(host_root ? "/" : SHARE_PATH);
-    else
-        preparation->directory = xstrdup(own_path ? target->share : SHARE_PATH);
+    preparation->directory = xstrdup(own_path || (is_root && host_root) ? target->share : SHARE_PATH);
 }
 
 /* The modules under /lib/modules/RELEASE, unless the guest's root has them there already. */
@@ -100,8 +95,8 @@ static void add_modules(const struct target *target, bool host_root, notice_fn *
 }
 
 /*
- * A mount point in the shared directory has to be there already: the guest would make it on the host. What lies under
- * another mount of the target is that one's affair.
+ * A mount point in the shared directory must exist already: the guest would make it on the host. A mount point under
+ * another mount of the target is not in the shared directory.
  */
 static int check_guest_path(const struct target *target, const struct target_mount *mount, struct error **ret_error) {
     const char *inside = NULL;
@@ -154,7 +149,7 @@ static int add_user_mounts(const struct target *target, struct preparation *prep
     return 0;
 }
 
-static void say_who_writes(const struct target *target, notice_fn *notice, void *context) {
+static void note_root_writes(const struct target *target, notice_fn *notice, void *context) {
     bool writable = !str_equal(target->share, "/") || target->rootfs_mode == ROOTFS_RW;
 
     if (geteuid() != 0 || !writable)
@@ -173,7 +168,7 @@ int prepare_mounts(const struct target *target, notice_fn *notice, void *context
     if (target->image) {
         if (target->share_choice != SHARE_NONE) {
             add_shared_directory(target, host_root, notice, context, preparation);
-            say_who_writes(target, notice, context);
+            note_root_writes(target, notice, context);
         }
         /* As a service of the system would find itself. */
         free(preparation->directory);
@@ -184,6 +179,6 @@ int prepare_mounts(const struct target *target, notice_fn *notice, void *context
     add_mount(target, preparation, WIRE_MOUNT_ROOT, writable_root, "root", NULL, "/");
     add_shared_directory(target, host_root, notice, context, preparation);
     add_modules(target, host_root, notice, context, preparation);
-    say_who_writes(target, notice, context);
+    note_root_writes(target, notice, context);
     return add_user_mounts(target, preparation, ret_error);
 }

@@ -33,8 +33,6 @@ void preparation_deinit(struct preparation *preparation) {
     preparation->overlay_fd = fd_close(preparation->overlay_fd);
     preparation->persist_fd = fd_close(preparation->persist_fd);
     preparation->vars_fd = fd_close(preparation->vars_fd);
-    strv_deinit(&preparation->tags);
-    strv_deinit(&preparation->paths);
     free(preparation->shares);
     strv_deinit(&preparation->strings);
     free(preparation->mounts);

@@ -42,12 +42,10 @@ struct preparation {
     struct firmware firmware;
     int vars_fd; /* what the firmware writes to, or -1 */
 
-    struct strv tags; /* of shares[], owned here */
-    struct strv paths;
+    struct strv strings; /* of shares[] and mounts[], owned here */
     struct share *shares;
     size_t n_shares;
 
-    struct strv strings; /* of mounts[], owned here */
     struct agent_mount *mounts;
     size_t n_mounts;
     char *directory; /* the command's working directory */

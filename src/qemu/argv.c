@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* QEMU's options in groups: machine, channels, shares, disk, firmware, kernel. The user's own come last. */
 #include "qemu/argv.h"
 
 #include "qemu/qmp.h"
@@ -42,7 +43,7 @@ static void add_virtio(const struct qemu_config *config, struct strv *argv, cons
     strv_append_printf(argv, "virtio-%s%s%s", device, config->arch->device_suffix, properties);
 }
 
-static void add(struct strv *argv, const char *option, const char *value) {
+static void add_option(struct strv *argv, const char *option, const char *value) {
     strv_append(argv, option);
     if (value)
         strv_append(argv, value);
@@ -81,27 +82,28 @@ static void add_memory(const struct qemu_config *config, struct strv *argv) {
                        config->snapshot->memory_fd, config->snapshot->share ? "on" : "off",
                        config->snapshot->readonly ? ",readonly=on,rom=off" : "");
     if (config->snapshot->incoming)
-        add(argv, "-incoming", "defer");
+        add_option(argv, "-incoming", "defer");
 }
 
 static void add_machine(const struct qemu_config *config, struct strv *argv) {
-    add(argv, "-nodefaults", NULL);
-    add(argv, "-no-user-config", NULL);
-    add(argv, "-display", "none");
+    add_option(argv, "-nodefaults", NULL);
+    add_option(argv, "-no-user-config", NULL);
+    add_option(argv, "-display", "none");
     if (config->sandbox)
-        add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-    add(argv, "-name", "vmtest,debug-threads=on");
+        add_option(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    add_option(argv, "-name", "vmtest,debug-threads=on");
     strv_append(argv, "-machine");
     strv_append_take(argv, machine_options(config));
     if (config->one_thread)
-        add(argv, "-accel", "tcg,thread=single");
-    add(argv, "-cpu", config->cpu);
+        add_option(argv, "-accel", "tcg,thread=single");
+    add_option(argv, "-cpu", config->cpu);
     strv_append(argv, "-smp");
     strv_append_printf(argv, "%u", config->num_cpus);
     add_memory(config, argv);
     /* An image may reboot on its way up, as some do the first time. */
-    add(argv, "-action",
-        config->disk ? "panic=pause,reboot=reset,shutdown=poweroff" : "panic=pause,reboot=shutdown,shutdown=poweroff");
+    add_option(argv, "-action",
+               config->disk ? "panic=pause,reboot=reset,shutdown=poweroff"
+                            : "panic=pause,reboot=shutdown,shutdown=poweroff");
 }
 
 static void add_channel(const struct qemu_config *config, struct strv *argv, const char *id, int fd) {
@@ -114,25 +116,25 @@ static void add_channel(const struct qemu_config *config, struct strv *argv, con
 
 static void add_channels(const struct qemu_config *config, struct strv *argv) {
     if (config->standalone) {
-        add(argv, "-serial", "mon:stdio");
+        add_option(argv, "-serial", "mon:stdio");
     } else {
         add_channel(config, argv, "qmp", config->qmp_fd);
-        add(argv, "-mon", "chardev=qmp,mode=control");
+        add_option(argv, "-mon", "chardev=qmp,mode=control");
         add_channel(config, argv, "console", config->console_fd);
-        add(argv, "-serial", "chardev:console");
+        add_option(argv, "-serial", "chardev:console");
     }
     add_virtio(config, argv, "serial", ",id=serial");
     add_channel(config, argv, "agent", config->agent_fd);
-    add(argv, "-device", "virtserialport,bus=serial.0,chardev=agent,id=" QMP_AGENT_ID ",name=" WIRE_PORT_NAME);
+    add_option(argv, "-device", "virtserialport,bus=serial.0,chardev=agent,id=" QMP_AGENT_ID ",name=" WIRE_PORT_NAME);
     if (config->disk) {
         add_channel(config, argv, "qga", config->qga_fd);
-        add(argv, "-device", "virtserialport,bus=serial.0,chardev=qga,id=" QMP_QGA_ID ",name=" QGA_PORT_NAME);
+        add_option(argv, "-device", "virtserialport,bus=serial.0,chardev=qga,id=" QMP_QGA_ID ",name=" QGA_PORT_NAME);
     }
     add_virtio(config, argv, "rng", "");
     if (config->arch->pvpanic)
-        add(argv, "-device", config->arch->pvpanic);
+        add_option(argv, "-device", config->arch->pvpanic);
     if (config->vmcoreinfo)
-        add(argv, "-device", "vmcoreinfo");
+        add_option(argv, "-device", "vmcoreinfo");
 }
 
 static void add_shares(const struct qemu_config *config, struct strv *argv) {
@@ -148,7 +150,7 @@ static void add_fdset(struct strv *argv, int set, int fd) {
     strv_append_printf(argv, "fd=%d,set=%d", fd, set);
 }
 
-/* What has been written is of no use once QEMU has died: nothing is flushed to the host's disk. */
+/* An overlay is of no use once QEMU has died: nothing is flushed to the host's disk. */
 static void add_overlay(struct strv *argv, const struct qemu_disk *disk, const struct qemu_snapshot *snapshot) {
     bool frozen = snapshot && snapshot->disk_fd >= 0;
 
@@ -168,7 +170,7 @@ static void add_overlay(struct strv *argv, const struct qemu_disk *disk, const s
                        frozen ? "frozen" : "image", FDSET_OVERLAY);
 }
 
-/* What is written goes to a file that QEMU makes and throws away. */
+/* A drive whose writes go to a file that QEMU makes and throws away. */
 static void add_throwaway(struct strv *argv, const char *id, const char *format, const char *path) {
     _cleanup_free_ char *escaped = option_escape(path);
 
@@ -211,7 +213,7 @@ static void add_firmware(const struct qemu_config *config, struct strv *argv) {
     _cleanup_free_ char *code = option_escape(firmware->code);
 
     if (firmware->smm)
-        add(argv, "-global", "driver=cfi.pflash01,property=secure,value=on");
+        add_option(argv, "-global", "driver=cfi.pflash01,property=secure,value=on");
     switch (firmware->kind) {
     case FIRMWARE_SPLIT:
         strv_append(argv, "-blockdev");
@@ -223,14 +225,14 @@ static void add_firmware(const struct qemu_config *config, struct strv *argv) {
         add_flash_copy(config, argv, "firmware", firmware->code_format, firmware->code);
         break;
     case FIRMWARE_ROM:
-        add(argv, "-bios", firmware->code);
+        add_option(argv, "-bios", firmware->code);
         break;
     }
 }
 
 static void add_kernel(const struct qemu_config *config, struct strv *argv) {
-    add(argv, "-kernel", config->kernel);
-    add(argv, "-initrd", config->initrd);
+    add_option(argv, "-kernel", config->kernel);
+    add_option(argv, "-initrd", config->initrd);
     strv_append(argv, "-append");
     strv_append_take(argv, qemu_kernel_command_line(config));
 }

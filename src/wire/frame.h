@@ -24,11 +24,11 @@
 #define WIRE_PROTOCOL_VERSION 2u
 #define WIRE_PORT_NAME "org.vmtest.agent.0"
 #define WIRE_HEADER_SIZE 8u
-/* The longest payload: Linux allows 2 MiB of arguments and environment in the usual configuration. */
+/* The longest payload. Linux usually allows 2 MiB of arguments and environment. */
 #define WIRE_PAYLOAD_MAX (4u << 20)
 /* Data frames (STDOUT, STDERR, STDIN) carry at most this much. */
 #define WIRE_DATA_MAX (64u << 10)
-/* So much input the host sends on its own; more once the agent grants it. */
+/* Bytes of input that the host sends unasked; more once the agent grants it. */
 #define WIRE_INPUT_CREDIT (1u << 20)
 
 /* clang-format off */
@@ -119,7 +119,7 @@ enum wire_mount {
 #define WIRE_EXEC_INHERIT 16u /* the environment is the agent's own; the list's strings replace or add to it */
 #define WIRE_EXEC_STDIN 8u    /* without TERMINAL: standard input is a pipe, fed by STDIN frames */
 
-/* Nothing is sent now: what is there is noted, and left out later unless it has changed until then. */
+/* The agent sends nothing now: it notes the files that are there, to leave them out later if they have not changed. */
 #define WIRE_FETCH_NOTE 1u
 
 enum wire_fetch {
@@ -192,7 +192,7 @@ const unsigned char *wire_get_bytes(struct wire_reader *reader, size_t *ret_size
  * Copies a string into `string` and terminates it. Fails (and stores "") when it does not fit or contains a NUL.
  */
 void wire_get_string(struct wire_reader *reader, char *string, size_t capacity);
-/* Whether everything was read, nothing failed and nothing is left over. */
+/* True when everything was read, nothing failed and nothing is left over. */
 bool wire_reader_done(const struct wire_reader *reader);
 
 #endif

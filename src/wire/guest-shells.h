@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the agent looks for a shell, and where the host checks that a root has one. */
+/* The shells that the agent looks for, and of which the host checks that a root has one. */
 #ifndef VMTEST_WIRE_GUEST_SHELLS_H
 #define VMTEST_WIRE_GUEST_SHELLS_H
 

@@ -6,8 +6,8 @@ import pytest
 @pytest.mark.parametrize("scenario, words", [
     ("hello_is_malformed", "a malformed hello"),
     ("hello_is_of_another_version", "version 99 of the protocol, not 2"),
-    ("garbage_before_hello", "bytes that are no frame"),
-    ("frame_of_4_gb_before_hello", "bytes that are no frame"),
+    ("garbage_before_hello", "bytes that are not a frame"),
+    ("frame_of_4_gb_before_hello", "bytes that are not a frame"),
 ])
 def test_an_agent_that_never_says_a_proper_hello_is_an_error(bench, scenario, words):
     finished = bench.run_json(scenario).expect(69, "error", words)
@@ -15,9 +15,9 @@ def test_an_agent_that_never_says_a_proper_hello_is_an_error(bench, scenario, wo
 
 
 @pytest.mark.parametrize("scenario, words", [
-    ("garbage_in_setup", "bytes that are no frame"),
-    ("garbage_during_the_command", "bytes that are no frame"),
-    ("frame_of_4_gb_during_the_command", "bytes that are no frame"),
+    ("garbage_in_setup", "bytes that are not a frame"),
+    ("garbage_during_the_command", "bytes that are not a frame"),
+    ("frame_of_4_gb_during_the_command", "bytes that are not a frame"),
     ("output_before_ready", "'stdout' out of turn"),
     ("hello_twice", "'hello' out of turn"),
     ("an_end_before_there_is_a_command", "'exited' out of turn"),

@@ -335,7 +335,7 @@ def test_a_command_of_the_guest_agent_times_out(bench):
 
 def test_garbage_while_the_guest_agent_runs_the_command_is_lost(bench):
     bench.plan(**fallback(command=None, status="garbage"))
-    bench.run_image("image", timeout=30).expect(69, "lost", "guest agent", "no JSON object")
+    bench.run_image("image", timeout=30).expect(69, "lost", "guest agent", "other than a JSON object")
 
 
 def test_a_guest_agent_that_answers_no_more_during_the_command_is_lost(bench, fast_clock):

@@ -295,7 +295,7 @@ static void files_come_once_they_are_asked_for(void **state) {
     bytes.size = 0;
     put_data(&bytes, WIRE_FETCHED, "x", 1);
     assert_int_equal(agent_client_feed(&client, bytes.data, bytes.size, &error), -EPROTO);
-    assert_non_null(strstr(error_message(error), "more of a file than it was asked for"));
+    assert_non_null(strstr(error_message(error), "more bytes of files than requested"));
 }
 
 static void bytes_that_are_no_frame_are_refused(void **state) {
@@ -307,7 +307,7 @@ static void bytes_that_are_no_frame_are_refused(void **state) {
 
         wire_put_header(header, headers[i][1], headers[i][0]);
         buffer_append(&bytes, header, sizeof(header));
-        refuse(&bytes, "bytes that are no frame");
+        refuse(&bytes, "bytes that are not a frame");
     }
 }
 
