@@ -12,7 +12,7 @@
 #include "cli/verbs.h"
 #include "event/verdict.h"
 #include "report/result.h"
-#include "report/screen/lines.h"
+#include "report/lines.h"
 
 /* One entry of the job matrix. An axis with the name of another member is in "axes" alone. */
 static json_t *target_to_json(const struct target *target) {

@@ -10,10 +10,10 @@
 #include "event/verdict.h"
 #include "report/formats/github.h"
 #include "report/formats/report-json.h"
-#include "report/join.h"
+#include "report/formats/report-join.h"
 #include "report/result.h"
-#include "report/screen/lines.h"
-#include "report/writers.h"
+#include "report/lines.h"
+#include "report/formats/report-request.h"
 
 /* Directories within each other that are looked into. */
 #define DEPTH_MAX 16

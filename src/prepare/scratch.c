@@ -21,7 +21,11 @@ void scratch_sweep(void) {
 int scratch_make(struct scratch *ret_scratch, struct error **ret_error) {
     *ret_scratch = (struct scratch){.lock_fd = -1};
     scratch_sweep();
-    return directory_make_locked(parent_directory(), PREFIX, &ret_scratch->path, &ret_scratch->lock_fd, ret_error);
+    int r = directory_make_locked(parent_directory(), PREFIX, &ret_scratch->path, &ret_scratch->lock_fd, ret_error);
+
+    if (r < 0 && ret_error)
+        error_context(ret_error, "the run's private directory (TMPDIR)");
+    return r;
 }
 
 void scratch_remove(struct scratch *scratch) {

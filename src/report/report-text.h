@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-#include "report/screen/lines.h"
+#include "report/lines.h"
 #include "report/report.h"
 #include "report/result.h"
 

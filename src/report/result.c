@@ -2,7 +2,7 @@
 #include "report/result.h"
 
 #include "base/str.h"
-#include "report/screen/lines.h"
+#include "report/lines.h"
 #include "base/utf8.h"
 
 char *result_reason_line(const struct run_result *result) {

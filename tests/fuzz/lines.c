@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The guest's bytes as lines that are safe to show on a terminal. */
-#include "report/screen/lines.h"
+#include "report/lines.h"
 #include "fuzz.h"
 
 /* A line longer than this is broken where a piece of input ends. */

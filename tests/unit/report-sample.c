@@ -9,7 +9,7 @@
 
 #include "report/collect.h"
 #include "report/formats/github.h"
-#include "report/writers.h"
+#include "report/formats/report-request.h"
 
 static unsigned long long state;
 static unsigned factor = 1;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "report/screen/lines.h"
+#include "report/lines.h"
 #include "report/sink.h"
 #include "report/screen/spool.h"
 #include "supervise/schedule.h"

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "report/screen/lines.h"
+#include "report/lines.h"
 #include "report/sink.h"
 #include "screen.h"
 

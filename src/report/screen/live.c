@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "base/clock.h"
-#include "report/screen/lines.h"
+#include "report/lines.h"
 #include "report/result.h"
 #include "report/sink.h"
 #include "report/screen/spool.h"

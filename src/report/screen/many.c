@@ -4,7 +4,7 @@
  * a spool for a writer, a target comes out as a whole block when it has finished (with `quiet`, only if it did not
  * pass); with a prefix, each of its lines as it comes. What is said of the run itself comes in any case.
  */
-#include "report/screen/lines.h"
+#include "report/lines.h"
 #include "report/screen/prefix.h"
 #include "report/result.h"
 #include "report/sink.h"

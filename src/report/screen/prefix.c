@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include "report/screen/lines.h"
+#include "report/lines.h"
 
 /* A line that is longer goes out in pieces: its writer may never end it. */
 #define LINE_MAX_SIZE (32U << 10)

@@ -2,7 +2,7 @@
 /*
  * The sink for people. Two choices make four ways of showing a run:
  *
- * - With a window, the guest's lines of a stage are held (report/screen/lines.h) and their last ones drawn (report/screen/window.h);
+ * - With a window, the guest's lines of a stage are held (report/lines.h) and their last ones drawn (report/screen/window.h);
  *   a target that passes leaves its name and PASS, a stage in which it does not is written out whole. Without a window
  *   everything is passed on as it comes.
  * - In a one-liner the command's output goes to standard output and standard error as it is, and all that is ours, the

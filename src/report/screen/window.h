@@ -3,7 +3,7 @@
 #ifndef VMTEST_REPORT_SCREEN_WINDOW_H
 #define VMTEST_REPORT_SCREEN_WINDOW_H
 
-#include "report/screen/lines.h"
+#include "report/lines.h"
 
 /* How many of the last lines are shown. */
 #define WINDOW_LINES 10

@@ -3,8 +3,8 @@
  * The guest's bytes as lines that are safe to show: valid UTF-8, tabs expanded, no control characters and no escape
  * sequences. Memory is bounded: the oldest lines go when there are too many, and are counted.
  */
-#ifndef VMTEST_REPORT_SCREEN_LINES_H
-#define VMTEST_REPORT_SCREEN_LINES_H
+#ifndef VMTEST_REPORT_LINES_H
+#define VMTEST_REPORT_LINES_H
 
 #include <stdint.h>
 

@@ -11,7 +11,7 @@
 #include "report/collect.h"
 #include "report/formats/github.h"
 #include "report/sink.h"
-#include "report/writers.h"
+#include "report/formats/report-request.h"
 
 #define REQUESTS_MAX 16
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/join.h"
+#include "report/formats/report-join.h"
 
 #include <inttypes.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/writers.h"
+#include "report/formats/report-request.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

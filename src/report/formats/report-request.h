@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kinds of reports that --report knows, and how each of them is written. */
-#ifndef VMTEST_REPORT_WRITERS_H
-#define VMTEST_REPORT_WRITERS_H
+#ifndef VMTEST_REPORT_FORMATS_REPORT_REQUEST_H
+#define VMTEST_REPORT_FORMATS_REPORT_REQUEST_H
 
 #include "report/report.h"
 

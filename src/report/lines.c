@@ -4,7 +4,7 @@
  * SOS, PM and APC) and understands of the control characters only line feed, carriage return, backspace and tab. A line
  * feed ends every sequence, so that one that is never closed hides no more than its own line.
  */
-#include "report/screen/lines.h"
+#include "report/lines.h"
 
 #define TAB_WIDTH 8
 /* A line is broken here, so that output without any line end stays bounded too. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The reports of the shards of a run, checked against each other and made one. Pure. */
-#ifndef VMTEST_REPORT_JOIN_H
-#define VMTEST_REPORT_JOIN_H
+#ifndef VMTEST_REPORT_FORMATS_REPORT_JOIN_H
+#define VMTEST_REPORT_FORMATS_REPORT_JOIN_H
 
 #include "report/report.h"
 
