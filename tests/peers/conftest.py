@@ -243,16 +243,20 @@ class Result:
         return finished
 
 
-@pytest.fixture
-def fast_clock(bench, tmp_path):
-    """Makes vmtest's clock, and no other, run so many times as fast."""
-    library = tmp_path / "fast_clock.so"
-    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, f"{HERE}/fast_clock.c"], check=True, timeout=60)
+@pytest.fixture(scope="session")
+def clock_library(tmp_path_factory):
+    library = tmp_path_factory.mktemp("clock") / "clock.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, f"{HERE}/clock.c"], check=True, timeout=60)
+    return library
 
-    def set_factor(factor):
+
+@pytest.fixture
+def fast_clock(bench, clock_library):
+    """Makes vmtest's clock, and no other, run so many times as fast; and its time of day jump, where that is wanted."""
+    def set_factor(factor, jumping=False):
         # The sanitizer wants to be the first library.
         options = bench.env.get("ASAN_OPTIONS", "")
-        bench.env.update(LD_PRELOAD=str(library), FAST_CLOCK=str(factor),
+        bench.env.update(LD_PRELOAD=str(clock_library), FAST_CLOCK=str(factor), JUMPING_CLOCK=str(int(jumping)),
                          ASAN_OPTIONS=f"{options}:verify_asan_link_order=0".lstrip(":"))
     return set_factor
 

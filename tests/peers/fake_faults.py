@@ -120,7 +120,7 @@ def panic_lines_faster_than_answers(fake):
     fake.run()
     fake.answer_pings = False
     asked = []
-    end = time.monotonic() + 6
+    end = time.monotonic() + 3.5  # longer than vmtest waits for the answer to a panic's last line
     while time.monotonic() < end:
         fake.console.sendall(PANIC + PANIC_END)
         fake.listen(0.02)
@@ -272,7 +272,7 @@ def kexec_is_only_a_line(fake):
     fake.run()
     fake.console.sendall(b"[    9.0] %s\r\n" % fake.plan["line"].encode())
     wait_for_ping(fake)
-    fake.listen(6)
+    fake.listen(2)  # 8 s of vmtest's, whose clock is fast: more than the grace for an answer
     fake.finish()
 
 

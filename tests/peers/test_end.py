@@ -46,8 +46,8 @@ def test_qemu_that_goes_before_the_files_are_written_back_is_lost(bench):
     bench.run_json("exits_and_qemu_goes").expect(69, "lost", "before its files were written back")
 
 
-@pytest.mark.slow
-def test_a_guest_that_never_writes_its_files_back_is_lost(bench):
+def test_a_guest_that_never_writes_its_files_back_is_lost(bench, fast_clock):
+    fast_clock(10)
     bench.run_json("exits_and_never_syncs", timeout=150).expect(69, "lost", "write its files back")
 
 
