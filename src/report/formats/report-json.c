@@ -4,8 +4,8 @@
  * can be joined and a run can be split by the times of an earlier one. report-reader.c reads it back. It is pure ASCII:
  * what the guest printed cannot confuse a terminal on which somebody looks at the file.
  */
+#include <assert.h>
 #include <inttypes.h>
-#include <jansson.h>
 
 #include "report/formats/report-json.h"
 #include "report/report.h"
@@ -13,151 +13,127 @@
 
 #define DUMP_FLAGS (JSON_INDENT(1) | JSON_ENSURE_ASCII)
 
-static void set(json_t *object, const char *key, json_t *value) {
-    if (json_object_set_new(object, key, value) < 0)
-        abort(); /* out of memory, as base/str.h does it */
+static const char *verdict_of(unsigned value) {
+    return verdict_name((enum verdict)value);
 }
 
-static void set_text(json_t *object, const char *key, const char *text) {
-    set(object, key, json_lossy_string(text));
+static const char *stage_of(unsigned value) {
+    return stage_name((enum stage)value);
 }
 
-/* JSON's integers are signed here. */
-static void set_number(json_t *object, const char *key, uint64_t number) {
-    set(object, key, json_integer(number > INT64_MAX ? INT64_MAX : (json_int_t)number));
+static const char *subresult_status_of(unsigned value) {
+    return subresult_status_name((enum subresult_status)value);
 }
 
-static void append(json_t *array, json_t *value) {
-    if (json_array_append_new(array, value) < 0)
-        abort();
-}
+static const struct field_names verdicts = {verdict_of, VERDICT_COUNT, "a verdict that is known"};
+static const struct field_names stages = {stage_of, STAGE_COUNT, "a stage that is known"};
+static const struct field_names statuses = {subresult_status_of, SUBRESULT_COUNT, "pass, fail, skip or todo"};
+static_assert(sizeof(enum verdict) == sizeof(unsigned) && sizeof(enum stage) == sizeof(unsigned) &&
+                  sizeof(enum subresult_status) == sizeof(unsigned),
+              "an enum is read and written as an unsigned");
 
-static json_t *stages_json(const uint64_t *nsec) {
-    json_t *object = json_object();
+/* clang-format off */
+#define AT(member) offsetof(struct STRUCT, member)
+#define TEXT(key, member) {key, FIELD_TEXT, AT(member)}
+#define BORROWED(key, member) {key, FIELD_TEXT, AT(member), .borrowed = true}
+#define NUMBER(key, member) {key, FIELD_NUMBER, AT(member), .max = INT64_MAX}
+#define UNSIGNED(key, member, limit) {key, FIELD_UNSIGNED, AT(member), .max = (limit)}
+#define FLAG(key, member) {key, FIELD_BOOL, AT(member)}
+#define NAME(key, member, of) {key, FIELD_NAME, AT(member), .names = &(of)}
+#define NUMBERS(key, member, of) {key, FIELD_NUMBERS, AT(member), .names = &(of)}
+#define OBJECTS(key, member, table, limit) \
+    {key, FIELD_OBJECTS, AT(member), .max = (limit), .item = (table), \
+     .item_size = sizeof(*((struct STRUCT *)NULL)->member), .count_offset = AT(n_##member)}
 
-    for (enum stage stage = 0; stage < STAGE_COUNT; stage++)
-        set_number(object, stage_name(stage), nsec[stage]);
-    return object;
-}
+#define STRUCT run_finding
+static const struct field finding_fields[] = {
+    BORROWED("kind", kind), BORROWED("title", title), BORROWED("text", text), {NULL},
+};
+#undef STRUCT
 
-static json_t *findings_json(const struct run_result *result) {
-    json_t *array = json_array();
+#define STRUCT run_result
+const struct field report_result_fields[] = {
+    NAME("verdict", verdict, verdicts),
+    {"detail", FIELD_INT, AT(detail)},
+    BORROWED("reason", reason),
+    NAME("stage", stage, stages),
+    NUMBERS("stages_nsec", nsec, stages),
+    BORROWED("accel", accel),
+    BORROWED("kernel", kernel_release),
+    BORROWED("kernel_xxh128", kernel_hash),
+    BORROWED("qemu", qemu_version),
+    NUMBER("user_usec", user_usec),
+    NUMBER("system_usec", system_usec),
+    NUMBER("max_rss_kib", max_rss_kib),
+    {"findings", FIELD_OBJECTS, AT(findings), .borrowed = true, .max = RUN_FINDINGS_MAX, .item = finding_fields,
+     .item_size = sizeof(struct run_finding), .count_offset = AT(n_findings)},
+    UNSIGNED("more_findings", n_more_findings, UINT32_MAX),
+    {"subresult_counts", FIELD_UNSIGNEDS, AT(n_subresults), .names = &statuses},
+    BORROWED("tasks", tasks),
+    {NULL},
+};
+#undef STRUCT
 
-    for (size_t i = 0; i < result->n_findings; i++) {
-        json_t *finding = json_object();
+#define STRUCT report_axis
+static const struct field axis_fields[] = {TEXT("name", name), TEXT("value", value), {NULL}};
+#undef STRUCT
 
-        set_text(finding, "kind", result->findings[i].kind);
-        set_text(finding, "title", result->findings[i].title);
-        set_text(finding, "text", result->findings[i].text);
-        append(array, finding);
-    }
-    return array;
-}
+#define STRUCT report_attempt
+static const struct field attempt_fields[] = {
+    NAME("verdict", verdict, verdicts), TEXT("reason", reason), NUMBER("start_nsec", start_nsec),
+    NUMBER("end_nsec", end_nsec), {NULL},
+};
+#undef STRUCT
 
-static json_t *result_json(const struct run_result *result) {
-    json_t *object = json_object();
-    json_t *counts = json_object();
+#define STRUCT report_subresult
+static const struct field subresult_fields[] = {
+    TEXT("name", name), NAME("status", status, statuses), TEXT("message", message), TEXT("output", output),
+    NUMBER("nsec", nsec), {NULL},
+};
+#undef STRUCT
 
-    for (enum subresult_status status = 0; status < SUBRESULT_COUNT; status++)
-        set_number(counts, subresult_status_name(status), result->n_subresults[status]);
-    set_text(object, "verdict", verdict_name(result->verdict));
-    set(object, "detail", json_integer(result->detail));
-    set(object, "status", json_integer(verdict_exit_status(result->verdict, result->detail)));
-    set_text(object, "reason", result->reason);
-    set_text(object, "stage", stage_name(result->stage));
-    set(object, "stages_nsec", stages_json(result->nsec));
-    set_text(object, "accel", result->accel);
-    set_text(object, "kernel", result->kernel_release);
-    set_text(object, "kernel_xxh128", result->kernel_hash);
-    set_text(object, "qemu", result->qemu_version);
-    set_number(object, "user_usec", result->user_usec);
-    set_number(object, "system_usec", result->system_usec);
-    set_number(object, "max_rss_kib", result->max_rss_kib);
-    set(object, "findings", findings_json(result));
-    set_number(object, "more_findings", result->n_more_findings);
-    set(object, "subresult_counts", counts);
-    set_text(object, "tasks", result->tasks);
-    return object;
-}
+#define STRUCT report_entry
+const struct field report_entry_fields[] = {
+    TEXT("name", name),
+    TEXT("target", target),
+    OBJECTS("axes", axes, axis_fields, REPORT_ITEMS_MAX),
+    UNSIGNED("slot", slot, UINT32_MAX),
+    UNSIGNED("shard", shard, REPORT_ITEMS_MAX),
+    NUMBER("start_nsec", start_nsec),
+    NUMBER("end_nsec", end_nsec),
+    NUMBERS("stage_starts_nsec", stage_start_nsec, stages),
+    FLAG("from_template", from_template),
+    OBJECTS("attempts", attempts, attempt_fields, REPORT_ITEMS_MAX),
+    FLAG("finished", finished),
+    OBJECTS("subresults", subresults, subresult_fields, REPORT_ITEMS_MAX),
+    TEXT("console", console),
+    TEXT("output", output),
+    TEXT("again", again),
+    TEXT("artifacts", artifacts),
+    {NULL},
+};
+#undef STRUCT
 
-static json_t *axes_json(const struct report_entry *entry) {
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < entry->n_axes; i++) {
-        json_t *axis = json_object();
-
-        set_text(axis, "name", entry->axes[i].name);
-        set_text(axis, "value", entry->axes[i].value);
-        append(array, axis);
-    }
-    return array;
-}
-
-static json_t *attempts_json(const struct report_entry *entry) {
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < entry->n_attempts; i++) {
-        json_t *attempt = json_object();
-
-        set_text(attempt, "verdict", verdict_name(entry->attempts[i].verdict));
-        set_text(attempt, "reason", entry->attempts[i].reason);
-        set_number(attempt, "start_nsec", entry->attempts[i].start_nsec);
-        set_number(attempt, "end_nsec", entry->attempts[i].end_nsec);
-        append(array, attempt);
-    }
-    return array;
-}
-
-static json_t *subresults_json(const struct report_entry *entry) {
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < entry->n_subresults; i++) {
-        json_t *subresult = json_object();
-
-        set_text(subresult, "name", entry->subresults[i].name);
-        set_text(subresult, "status", subresult_status_name(entry->subresults[i].status));
-        set_text(subresult, "message", entry->subresults[i].message);
-        set_text(subresult, "output", entry->subresults[i].output);
-        set_number(subresult, "nsec", entry->subresults[i].nsec);
-        append(array, subresult);
-    }
-    return array;
-}
+#define STRUCT run_summary
+static const struct field summary_fields[] = {
+    UNSIGNED("targets", n_targets, UINT32_MAX),
+    {"verdicts", FIELD_UNSIGNEDS, AT(n_of), .names = &verdicts},
+    UNSIGNED("not_passed", n_not_passed, UINT32_MAX),
+    {"status", FIELD_INT, AT(status)},
+    NUMBER("nsec", nsec),
+    {NULL},
+};
+#undef STRUCT
+/* clang-format on */
 
 static json_t *entry_json(const struct report_entry *entry) {
-    json_t *object = json_object();
+    const struct run_result *result = &entry->result;
+    json_t *object = fields_to_json(report_entry_fields, entry);
+    json_t *of_result = entry->finished ? fields_to_json(report_result_fields, result) : json_null();
 
-    set_text(object, "name", entry->name);
-    set_text(object, "target", entry->target);
-    set(object, "axes", axes_json(entry));
-    set_number(object, "slot", entry->slot);
-    set_number(object, "shard", entry->shard);
-    set_number(object, "start_nsec", entry->start_nsec);
-    set_number(object, "end_nsec", entry->end_nsec);
-    set(object, "stage_starts_nsec", stages_json(entry->stage_start_nsec));
-    set(object, "from_template", json_boolean(entry->from_template));
-    set(object, "attempts", attempts_json(entry));
-    set(object, "finished", json_boolean(entry->finished));
-    set(object, "result", entry->finished ? result_json(&entry->result) : json_null());
-    set(object, "subresults", subresults_json(entry));
-    set_text(object, "console", entry->console);
-    set_text(object, "output", entry->output);
-    set_text(object, "again", entry->again);
-    set_text(object, "artifacts", entry->artifacts);
-    return object;
-}
-
-static json_t *summary_json(const struct run_summary *summary) {
-    json_t *object = json_object();
-    json_t *counts = json_object();
-
-    for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++)
-        set_number(counts, verdict_name(verdict), summary->n_of[verdict]);
-    set_number(object, "targets", summary->n_targets);
-    set(object, "verdicts", counts);
-    set_number(object, "not_passed", summary->n_not_passed);
-    set(object, "status", json_integer(summary->status));
-    set_number(object, "nsec", summary->nsec);
+    if (entry->finished)
+        fields_add(of_result, "status", json_integer(verdict_exit_status(result->verdict, result->detail)));
+    fields_add(object, "result", of_result);
     return object;
 }
 
@@ -167,8 +143,8 @@ static json_t *shard_json(const struct report *report) {
     if (report->shard_count == 0)
         return json_null();
     shard = json_object();
-    set_number(shard, "index", report->shard_index);
-    set_number(shard, "count", report->shard_count);
+    fields_add(shard, "index", json_integer(report->shard_index));
+    fields_add(shard, "count", json_integer(report->shard_count));
     return shard;
 }
 
@@ -184,16 +160,16 @@ void report_write_json(const struct report *report, struct buffer *out) {
     _cleanup_free_ char *seed = report->shuffled ? xasprintf("%" PRIu64, report->seed) : NULL;
 
     for (size_t i = 0; i < report->n_entries; i++)
-        append(entries, entry_json(&report->entries[i]));
-    set_text(document, "format", REPORT_FORMAT);
-    set_number(document, "version", REPORT_VERSION);
-    set_text(document, "list", report->list_hash);
-    set(document, "shard", shard_json(report));
-    set(document, "seed", seed ? json_string(seed) : json_null());
-    set_number(document, "slots", report->n_slots);
-    set(document, "started_at_usec", json_integer(report->started_at));
-    set(document, "summary", summary_json(&report->summary));
-    set(document, "targets", entries);
+        (void)json_array_append_new(entries, entry_json(&report->entries[i]));
+    fields_add(document, "format", json_string(REPORT_FORMAT));
+    fields_add(document, "version", json_integer(REPORT_VERSION));
+    fields_add(document, "list", json_lossy_string(report->list_hash));
+    fields_add(document, "shard", shard_json(report));
+    fields_add(document, "seed", seed ? json_string(seed) : json_null());
+    fields_add(document, "slots", json_integer(report->n_slots));
+    fields_add(document, "started_at_usec", json_integer(report->started_at));
+    fields_add(document, "summary", fields_to_json(summary_fields, &report->summary));
+    fields_add(document, "targets", entries);
     if (json_dump_callback(document, append_piece, out, DUMP_FLAGS) < 0)
         abort(); /* out of memory: every string was made valid before */
     buffer_append_string(out, "\n");
