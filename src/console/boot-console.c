@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finds out why an image does not come up. A table of the last words of firmware, boot loaders and initramfs: the last
+ * one on the console counts, as long as not much follows it. A second table tells how far a slow system has come.
+ */
 #include "console/boot-console.h"
 
 #include "base/str.h"
 #include "console/panic.h"
 
 /*
- * How much may follow a sign for it to count: firmware and shells go on with a few lines and a prompt, a panic with the
+ * Bytes that may follow a sign which counts: firmware and shells go on with a few lines and a prompt, a panic with the
  * processor's state. A boot that goes on after all writes more.
  */
 #define REACH 1536u
@@ -58,7 +62,7 @@ static const char *tail_of(const char *text, size_t reach) {
     return size > reach ? text + size - reach : text;
 }
 
-/* Where `words` stand last, or NULL. */
+/* The last place of `words`, or NULL. */
 static const char *find_last(const char *text, const char *words) {
     const char *found = NULL;
 
@@ -67,7 +71,7 @@ static const char *find_last(const char *text, const char *words) {
     return found;
 }
 
-/* Whether the text ends in "> ", whatever colours follow. */
+/* True if the text ends in "> ", followed by colours at most. */
 static bool ends_in_prompt(const char *text) {
     size_t end = strlen(text);
 

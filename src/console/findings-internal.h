@@ -5,7 +5,7 @@
 
 #include "console/findings.h"
 
-/* Where a report ends, if no end mark comes first. */
+/* The end of a report, if no end mark comes first. */
 enum report_end {
     END_LINE,  /* its title is all of it */
     END_TRACE, /* behind its stack trace, with the first line that cannot be part of it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How the kernel's reports look on the console, for Linux 5.10 to 7.2: x86, arm64, and what s390 and RISC-V have in
+ * The kernel's reports as they look on the console, for Linux 5.10 to 7.2: x86, arm64, and what s390 and RISC-V have in
  * common with them. The sources of these lines: kernel/panic.c, lib/bug.c, arch/.../{dumpstack,traps,fault}.c,
  * {mm,lib,kernel}/{kasan,kcsan,kmsan,kfence}, lib/ubsan.c, kernel/locking/lockdep.c, kernel/rcu/tree_stall.h,
  * kernel/watchdog*.c, kernel/hung_task.c, mm/oom_kill.c, mm/kmemleak.c.
@@ -137,7 +137,7 @@ static const char *const end_marks[] = {
     PANIC_MARK,
 };
 
-/* Of these lines a reader learns little, and they take the room of the stack trace: registers, guesses in a trace. */
+/* Lines that take the room of the stack trace and tell a reader little: registers, guesses in a trace. */
 static const char *const noise[] = {
     " ? ",    "Modules linked in:",
     "Code: ", "RSP: ",

@@ -10,7 +10,7 @@
 #include "console/findings-internal.h"
 #include "console/kmsg.h"
 
-/* What is looked at of a line: long enough for every title. */
+/* The part of a line that is matched: long enough for every title. */
 #define LINE_SIZE 512
 /* What an announcement may have before its title must have come. */
 #define PRELUDE_LINES 8
@@ -134,7 +134,7 @@ static void open_report(struct findings *findings, const struct detector *detect
         close_report(reader);
 }
 
-/* Whether the title `line` of `detector` is but another line of the open report. */
+/* True if the title `line` of `detector` is only another line of the open report. */
 static bool is_part(struct findings_reader *reader, const struct detector *detector) {
     if (!reader->open || !(detector->part_of & FINDING_BIT(reader->open->kind)))
         return false;
@@ -221,7 +221,7 @@ static void take_line(struct findings *findings) {
     }
 }
 
-/* Whether the rest of a long line that was kept is a line of the kernel's, to which a further '[' belongs. */
+/* True if the kept rest of a long line is a line of the kernel's, to which a further '[' belongs. */
 static bool rest_is_stamped(struct findings_reader *reader) {
     bool stamped;
 
@@ -259,7 +259,7 @@ void findings_feed(struct findings *findings, const void *data, size_t size) {
     const char *bytes = data;
 
     for (size_t i = 0; i < size; i++) {
-        /* What redraws its line with carriage returns leaves the kernel a line of its own. */
+        /* A program that redraws its line with carriage returns leaves the kernel a line of its own. */
         if (bytes[i] == '\n' || bytes[i] == '\r')
             end_line(findings);
         else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a guest's kernel complains about on its console: oopses, warnings, reports of the sanitizers and the watchdogs.
+ * Reports of a guest's kernel on its console: oopses, warnings, reports of the sanitizers and the watchdogs.
  * Pure: it is fed with the console's bytes. A panic is none of these, it is a verdict of its own; the oops that led to
  * it is one.
  *
@@ -42,7 +42,7 @@ static_assert(FINDING_KIND_COUNT <= 32, "the kinds are bits of a mask");
 #define FINDING_BIT(kind) (UINT32_C(1) << (kind))
 #define FINDING_MASK_ALL ((uint32_t)((UINT64_C(1) << FINDING_KIND_COUNT) - 1))
 
-/* As users write it: "oops", "rcu_stall". */
+/* The name that users write: "oops", "rcu_stall". */
 const char *finding_kind_name(enum finding_kind kind);
 /* The kind called `name`; false if there is none. */
 bool finding_kind_parse(const char *name, enum finding_kind *ret_kind);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lines of the kernel's log as the console shows them: their prefixes, and patterns for their text. */
 #include "console/kmsg.h"
 
 #include <stddef.h>

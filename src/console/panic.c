@@ -19,7 +19,7 @@ static const struct {
     {PANIC_MARK ": Hard LOCKUP", 0},
 };
 
-/* What every panic's stack trace begins with. */
+/* The functions that begin every panic's stack trace. */
 static const char *const machinery[] = {
     "dump_stack", "__dump_stack", "show_stack", "__show_stack",         "dump_backtrace",
     "panic$",     "vpanic$",      "nmi_panic$", "check_panic_on_warn$", "show_trace",
@@ -78,7 +78,7 @@ static char *traced_function(const char *line) {
     return function_name(line);
 }
 
-/* Where a fault's registers say that it happened: a function and an offset, or a mere address. NULL: no such line. */
+/* The place of a fault by its registers: a function and an offset, or a mere address. NULL: no such line. */
 static const char *fault_place(const char *line) {
     static const char *const heads[] = {"RIP: 0010:", "pc : ", "epc : "};
     const char *text;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the console tells about the panic that ended a guest. Pure. */
+/* Finds the panic that ended a guest in the text of its console. Pure. */
 #ifndef VMTEST_CONSOLE_PANIC_H
 #define VMTEST_CONSOLE_PANIC_H
 

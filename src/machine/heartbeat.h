@@ -30,7 +30,7 @@ struct heartbeat {
 #define HEARTBEAT_INIT ((struct heartbeat){.due = DEADLINE_NONE})
 
 enum heartbeat_action heartbeat_on(struct heartbeat *heartbeat, enum heartbeat_state state, uint64_t now);
-/* How long QEMU may stay in a state, in nanoseconds. */
+/* The time that QEMU may stay in a state, in nanoseconds. */
 uint64_t heartbeat_patience(enum heartbeat_state state);
 
 #endif

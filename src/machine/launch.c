@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts QEMU: target and preparation become a struct qemu_config, the sockets are made in pairs, and QEMU inherits its
+ * ends of them with the files that it needs.
+ */
 #include "machine/launch.h"
 
 #include "base/file.h"
@@ -7,7 +11,7 @@
 
 enum channel { CHANNEL_QMP, CHANNEL_AGENT, CHANNEL_CONSOLE, CHANNEL_QGA, N_CHANNELS };
 
-/* What does not depend on descriptors and paths of the host. */
+/* The part of the configuration that depends on no descriptor and no path of the host. */
 static struct qemu_config common_config(const struct target *target, const struct preparation *preparation) {
     return (struct qemu_config){
         .arch = preparation->arch,

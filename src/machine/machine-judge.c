@@ -27,7 +27,7 @@ static_assert(BOOT_PANIC_GRACE < 2 * NSEC_PER_SEC, "a panic is reported within 2
 /* The same once the socket itself is closed: only QEMU's end does that. */
 #define LOST_PORT_GRACE (2 * NSEC_PER_SEC)
 #define QEMU_MAJOR_FLOOR 7
-/* What is kept of the console from before a panic's line, and in all. */
+/* Bytes of the console that are kept: from before a panic's line, and in all. */
 #define PANIC_BEFORE (8u << 10)
 #define PANIC_KEPT (32u << 10)
 #define TAIL_LINES 40
@@ -57,7 +57,7 @@ static void keep_panic(struct machine *machine, size_t size) {
         buffer_append(&machine->panic_text, machine->console.data + machine->console.size - wanted, wanted);
 }
 
-/* What a text tells of a panic, at least its words. Caller frees; NULL: nothing. */
+/* The panic that a text shows, at least the words of its first line. Caller frees; NULL: none. */
 static char *describe_panic(const char *text) {
     char *line = text ? panic_describe(text) : NULL;
     const char *words = line || !text ? NULL : strstr(text, PANIC_MARK);
@@ -147,7 +147,7 @@ static struct liveness_times liveness_times(const struct machine *machine) {
     };
 }
 
-/* How many answers have come: of our agent, or of the guest agent where that runs the command. */
+/* Answers so far: of our agent, or of the guest agent where that runs the command. */
 static uint64_t count_answers(const struct machine *machine) {
     return machine->agent.pongs + machine->qga_answers;
 }
@@ -238,7 +238,7 @@ static void end_by_boot_failure(struct machine *machine) {
         machine_end(machine, VERDICT_ERROR, 0, "%s", boot_console_failure(machine_boot_text(machine)));
 }
 
-/* Whether a mark stands in the console's last `size` bytes; it may have been begun before them. */
+/* True if a mark ends within the console's last `size` bytes. */
 static bool has_come(const struct machine *machine, const char *mark, size_t size) {
     size_t back = size + strlen(mark) - 1;
     const char *from = machine->console.data + (machine->console.size > back ? machine->console.size - back : 0);

@@ -198,7 +198,7 @@ static void take_input(struct machine *machine, const struct record *record) {
     }
 }
 
-/* Whether the agent takes input: it is ready, and what it has been sent was read by the command, all but a window. */
+/* The agent is ready, and the command has read all input but for a window. */
 static bool takes_input(const struct machine *machine) {
     return machine->stage == STAGE_COMMAND && machine->agent.unread < WIRE_INPUT_CREDIT &&
            machine->agent.out.size < MACHINE_QUEUE_LIMIT;
@@ -288,7 +288,7 @@ static void take_console(struct machine *machine, const char *data, size_t size)
     machine_judge_console(machine, data, size);
 }
 
-/* What is read at once may be more than is kept: it is looked at in pieces, each of which is still there then. */
+/* One read may bring more than is kept: the pieces are judged one by one, while each is still there. */
 static void on_console(struct machine *machine, char *data) {
     ssize_t got = read_some(machine->console_fd, data, READ_SIZE);
 

@@ -129,10 +129,10 @@ bool machine_never(const struct machine *machine);
  */
 void machine_drain_console(struct machine *machine);
 
-/* How long the guest may leave a question unanswered, in nanoseconds. */
+/* The time that the guest may leave a ping unanswered, in nanoseconds. */
 uint64_t machine_lost_after(const struct machine *machine);
 
-/* Whether the guest has been talked to: an agent of either kind has answered. */
+/* The guest is up: an agent of either kind has answered. */
 bool machine_is_up(const struct machine *machine);
 
 /* Writes everything that is queued to the supervisor, however long that takes; a supervisor that is gone drops it. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls of the QEMU guest agent. It numbers nothing but guest-sync, and may be restarted at any time: each connection
+ * begins by a sync of its own, and a call fails as soon as the port was closed or opened anew.
+ */
 #include "machine/qga-call.h"
 
 #include "base/log.h"
 
-/* As machine-judge.c has it for vmtest's own agent. */
 #define SYNC_WAIT (NSEC_PER_SEC / 4)
 #define SYNC_WAIT_MAX (4 * NSEC_PER_SEC)
 #define STATUS_WAIT (4 * NSEC_PER_MSEC)
@@ -63,7 +66,7 @@ static enum qga_exec_result exec_start(struct machine *machine, const struct qga
 
     if (!arguments) {
         machine_end(machine, VERDICT_ERROR, 0,
-                    "the command is not valid UTF-8, and the guest agent takes no other; put it into a script");
+                    "the command is not valid UTF-8, and the guest agent accepts nothing else; put the command into a script");
         return QGA_EXEC_NO_ANSWER;
     }
     if (!qga_call(machine, "guest-exec", arguments, deadline))

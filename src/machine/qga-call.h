@@ -12,7 +12,7 @@
 /* Waits for the guest agent to open its port, and for an answer that is not a stale one. */
 bool qga_call_connect(struct machine *machine, deadline_t deadline);
 
-/* Whether the guest agent that was connected to is there no more: it or the system was started anew. */
+/* The guest agent that was connected to is gone: it or the system was started anew. */
 bool qga_call_is_gone(const struct machine *machine);
 
 /*
@@ -21,7 +21,7 @@ bool qga_call_is_gone(const struct machine *machine);
  */
 bool qga_call(struct machine *machine, const char *command, json_t *arguments, deadline_t deadline);
 
-/* What a program in the guest is started with. */
+/* A program to be run in the guest. */
 struct qga_program {
     const char *path; /* looked up on the guest agent's PATH */
     const struct strv *arguments;

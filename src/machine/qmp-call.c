@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QMP commands, one at a time, each with its reply. A descriptor goes with the getfd command itself (SCM_RIGHTS), so
+ * that command is written to the socket here, once all that is queued has gone.
+ */
 #include "machine/qmp-call.h"
 
 #include <poll.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Timeouts of the run and its stages, and the sentence that reports which one has ended it. */
 #include "machine/timeouts.h"
 
-/* What the run was at, as the end of a sentence. */
+/* The stage, as the end of a sentence. */
 static const char *const phases[STAGE_COUNT] = {
     [STAGE_PREPARE] = "while it was prepared",
     [STAGE_BOOT] = "while the guest booted",

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asks a guest that has run out of time which of its tasks are blocked. First through its agent; if that is silent, by
+ * a break and the SysRq keys on its serial console. The kernel answers on the console in either case, so the answer
+ * ends when the console falls silent.
+ */
 #include "worker/blocked-tasks.h"
 
 #include <unistd.h>
@@ -8,20 +13,20 @@
 #include "machine/qmp-call.h"
 #include "wire/guest.h"
 
-/* For all of it. A healthy guest begins at once; an emulated one writes some 100 kB a second to its console. */
+/* Time limit for everything. A healthy guest begins at once; an emulated one writes some 100 kB/s to its console. */
 #define PATIENCE_KVM (10 * NSEC_PER_SEC)
 #define PATIENCE_TCG (30 * NSEC_PER_SEC)
-/* For the console alone: a guest that has not come up may not listen there. */
+/* Time limit for the console alone: a guest that has not come up may not listen there. */
 #define CONSOLE_PATIENCE_KVM (4 * NSEC_PER_SEC)
 #define CONSOLE_PATIENCE_TCG (10 * NSEC_PER_SEC)
-/* The parts of it after which an agent, or a console, that says nothing is given up. */
+/* Give up on a silent agent after 1/2 of the patience, on a silent console after 1/4 of its own. */
 #define AGENT_PART 2
 #define KEY_PART 4
 /* A console that has been silent for so long has been written to the end. */
 #define SILENCE (NSEC_PER_SEC / 4)
 #define SHOWN_LINES 40
 
-/* What the kernel puts in front of a key's action, and of the last key's. */
+/* The kernel's words before the action of each key, and after that of the last one. */
 #define MARK "sysrq: "
 #define MARK_BLOCKED "Show Blocked State"
 
@@ -38,7 +43,7 @@ static void wait_for_silence(struct machine *machine, deadline_t limit) {
     } while (machine->console_bytes > before && !machine->ended && !machine->qemu_gone && !deadline_passed(limit));
 }
 
-/* What the console shows since `start`, as far as it is kept. */
+/* The console since `start`, as far as it is kept. */
 static const char *console_since(const struct machine *machine, uint64_t start) {
     uint64_t size = machine->console_bytes - start;
 
@@ -116,9 +121,9 @@ static char *tasks_text(struct machine *machine) {
         return xstrdup("the guest refuses to show its tasks (kernel.sysrq)");
     if (!blocked && !strstr(text, MARK))
         return xstrdup(
-            "the guest did not show its tasks when asked (SysRq): neither its agent nor its console answers");
+            "the guest did not show its tasks (SysRq): neither its agent nor its console answers");
     if (!blocked)
-        return xstrdup("the guest began to show its tasks and did not come to its end; see the console");
+        return xstrdup("the guest began to show its tasks but did not finish; see the console");
     if (!strchr(blocked, '\n') || strchr(blocked, '\n')[1] == '\0')
         return xstrdup("none of the guest's tasks is blocked in the kernel");
     /* From the line's beginning. */
@@ -128,7 +133,7 @@ static char *tasks_text(struct machine *machine) {
 }
 
 void blocked_tasks_ask(struct machine *machine) {
-    /* What stood there before is what its reader looks for. */
+    /* The result shows the console from before: its reader looks for that, not for the tasks. */
     free(machine->console_kept);
     machine->console_kept = NULL;
     machine->console_kept = xstrdup(machine_console_tail(machine));

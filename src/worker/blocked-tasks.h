@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the guest's tasks are at when its time is up: asked for on its console, by SysRq. */
+/* The blocked tasks of a guest that has run out of time, as its kernel lists them on the console (SysRq). */
 #ifndef VMTEST_WORKER_BLOCKED_TASKS_H
 #define VMTEST_WORKER_BLOCKED_TASKS_H
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs the command by vmtest's agent, and decides how the run ends: by its exit, its signal, or its timeout. Files are
+ * written back (sync) before an end is reported.
+ */
 #include "worker/command-by-agent.h"
 
 #include <signal.h>
@@ -8,7 +12,7 @@
 #include "worker/blocked-tasks.h"
 #include "worker/subresults.h"
 
-/* For a command that was killed, and for what it has written to get out, once its time is up. */
+/* Grace period after a timeout: kill the command, and drain its output. */
 #define LAST_WORDS (5 * NSEC_PER_SEC)
 #define SYNC_TIMEOUT (60 * NSEC_PER_SEC)
 #define OUTPUT_CREDIT (1u << 20)
@@ -27,7 +31,7 @@ static bool is_synced(const struct machine *machine) {
     return machine->agent.state == AGENT_SYNCED || machine->qemu_gone;
 }
 
-/* Whether an entry, "NAME=VALUE", is one of those that tell the axes: vmtest may itself run for a matrix. */
+/* True if "NAME=VALUE" sets the variable of an axis: vmtest may itself run within a matrix. */
 static bool is_set_by(const struct strv *axes, const char *entry) {
     size_t length = strcspn(entry, "=");
 
@@ -39,8 +43,8 @@ static bool is_set_by(const struct strv *axes, const char *entry) {
 }
 
 /*
- * What the command gets of vmtest's environment, and where in a matrix it stands. An image target's shell for a person
- * has to know the terminal.
+ * Composes the command's environment: the variables that are passed on, those of the matrix axes, and the terminal's
+ * type for an interactive shell in an image.
  */
 static void choose_environment(const struct target *target, struct strv *environment) {
     const char *type = getenv("TERM");
@@ -91,8 +95,8 @@ static int send_exec(struct machine *machine, const struct target *target, const
 }
 
 /*
- * The command's time is up: the verdict stands whatever happens now. What the tasks are at is asked for first, while it
- * still is as it was; then the command is asked to end, and what it has written belongs to the user.
+ * The command's time is up, and the verdict is certain. Dump blocked tasks first, before killing anything changes their
+ * state; then end the command and drain its output.
  */
 static void end_by_timeout(struct machine *machine, const struct target *target) {
     machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
@@ -124,7 +128,7 @@ static void run_agentless(struct machine *machine, const struct target *target) 
     (void)machine->way->sync(machine, deadline_in(LAST_WORDS));
 }
 
-/* The command has ended: what it wrote to the shares is to be on the host before that is told. */
+/* The command has ended. Its files must be on the host before that is reported. */
 static void end_by_exit(struct machine *machine) {
     const struct agent_client *agent = &machine->agent;
 
@@ -132,7 +136,7 @@ static void end_by_exit(struct machine *machine) {
     if (!machine_wait(machine, is_synced, deadline_in(SYNC_TIMEOUT)))
         machine_end(machine, VERDICT_LOST, 0, "the guest did not write its files back in time");
     else if (agent->state != AGENT_SYNCED)
-        machine_end(machine, VERDICT_LOST, 0, "the machine went away before its files were written back");
+        machine_end(machine, VERDICT_LOST, 0, "the machine ended before its files were written back");
     else if (agent->signalled)
         machine_end(machine, VERDICT_SIGNAL, (int)agent->status, "the command was ended by signal %d (%s)",
                     (int)agent->status, strsignal((int)agent->status));

@@ -159,7 +159,7 @@ static void end_by_loss(struct machine *machine, enum qga_exec_result result, de
                 back ? "restarted" : "stopped");
 }
 
-/* As our agent says it: to standard error, and with the shell's code. */
+/* The program could not be started: reported as our agent does it, on standard error and by the shell's code. */
 static void end_by_refusal(struct machine *machine) {
     _cleanup_free_ char *line = xasprintf("vmtest: %s\n", machine->qga.error);
 

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Boots an image: waits for the QEMU guest agent, has it write vmtest's agent into the guest and start it, and waits
+ * for its hello. Where the agent cannot run, the guest agent takes its place; a guest agent without guest-exec is an
+ * error.
+ */
 #include "worker/image-boot.h"
 
 #include "base/log.h"
@@ -10,7 +15,7 @@
 extern const char agent_blob[];
 extern const char agent_blob_end[];
 
-/* Where the agent is put, in this order. Some systems let no program run from the one or the other. */
+/* Directories for the agent, tried in this order: a system may mount some of them noexec. */
 static const char *const places[] = {"/dev/shm", "/var/tmp", "/tmp", "/root"};
 
 /* $1: the place. The agent comes on standard input, and goes on in the background once its port is open. */
@@ -39,7 +44,7 @@ static void set_reason(char **reason, char *text) {
     *reason = text;
 }
 
-/* What guest-get-osinfo tells; a guest agent that does not know it or has it switched off tells nothing. */
+/* Reads guest-get-osinfo, which a guest agent may not know or may have switched off. */
 static bool learn_system(struct machine *machine, const struct arch *arch, deadline_t deadline, char **reason) {
     struct qga_osinfo osinfo = {0};
 
@@ -53,7 +58,7 @@ static bool learn_system(struct machine *machine, const struct arch *arch, deadl
     if (machine->windows)
         set_reason(reason, xstrdup("the system is Windows"));
     else if (osinfo.machine && !str_equal(osinfo.machine, arch->name))
-        set_reason(reason, xasprintf("the system is one for %s", osinfo.machine));
+        set_reason(reason, xasprintf("the system is built for %s", osinfo.machine));
     if (!machine->agent.release && osinfo.kernel_release)
         machine->agent.release = xstrdup(osinfo.kernel_release);
     qga_osinfo_deinit(&osinfo);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shuts an image down that is written to: through the guest agent first, by the power button next. A pass becomes an
+ * error if the guest does not shut down, since its file systems may be damaged.
+ */
 #include "worker/image-shutdown.h"
 
 #include "machine/image-way.h"
@@ -6,7 +10,7 @@
 /* systemd gives a service that does not stop 90 s. */
 #define SHUTDOWN_TIMEOUT_KVM (120 * NSEC_PER_SEC)
 #define SHUTDOWN_TIMEOUT_TCG (300 * NSEC_PER_SEC)
-/* How long the guest agent may take to begin before the power button is pressed as well. */
+/* Press the power button as well if the guest agent has not begun within this time. */
 #define BUTTON_AFTER_KVM (10 * NSEC_PER_SEC)
 #define BUTTON_AFTER_TCG (60 * NSEC_PER_SEC)
 

@@ -20,7 +20,7 @@
 #define BEGIN_PATIENCE (30 * NSEC_PER_SEC)
 #define FD_NAME "memory"
 #define PIPE_SIZE (1 << 20)
-/* Of the core: some hundred bytes for each processor, and some thousand of the kernel's. */
+/* Limit for the notes of a core: some hundred bytes for each processor, some thousand of the kernel's. */
 #define NOTES_MAX (16u << 20)
 
 static bool has_ended(const struct machine *machine) {
@@ -43,7 +43,7 @@ static int core_request(struct machine *machine, int fd, struct error **ret_erro
                      machine->qmp.dump_failure ? machine->qmp.dump_failure
                      : machine->qmp.failure    ? machine->qmp.failure
                      : machine->qemu_gone      ? "it has ended"
-                                               : "it was stopped, or its time was up");
+                                               : "it was stopped, or timed out");
 }
 
 /*
@@ -91,7 +91,7 @@ static int core_pump(struct machine *machine, int file, const char *path, struct
     return r;
 }
 
-/* Whether an ELF core has the note that tells its reader where the kernel is. */
+/* True if an ELF core has the note that tells its reader where the kernel is. */
 static bool has_vmcoreinfo(int file) {
     static const char name[] = "VMCOREINFO";
     Elf64_Ehdr header;

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results of the command's own tests. TAP is parsed from its standard output as it comes; JUnit files are fetched from
+ * the guest after the command, and those that it has not written are refused. A pass becomes a failure if a test
+ * failed, or if the results cannot be trusted.
+ */
 #include "worker/subresults.h"
 
 #include "base/log.h"
@@ -7,7 +12,7 @@
 #include "testresults/junit-reader.h"
 #include "testresults/tap-reader.h"
 
-/* Of all files together. */
+/* Limit for all files together, in bytes. */
 #define FILES_LIMIT ((uint64_t)64 << 20)
 #define NAMES_SHOWN 3u
 #define NAME_SHOWN_MAX 80u
@@ -73,7 +78,7 @@ void subresults_free(struct subresults *results) {
     free(results);
 }
 
-/* What changes when a file is written or replaced. */
+/* Prints something that changes when a file is written or replaced. */
 static const char look_script[] = "cd \"$2\" 2>/dev/null; stat -L -c '%i %s %y %z' -- \"$1\" 2>/dev/null || "
                                   "ls -lin -- \"$1\" 2>/dev/null || true";
 static const char read_script[] = "cd \"$2\" 2>/dev/null; test -f \"$1\" && exec cat -- \"$1\"";
@@ -149,7 +154,7 @@ static void read_agentless(struct subresults *results, deadline_t deadline) {
     else
         after = run_script(results, look_script, deadline, &why);
     if (after && results->before && after[0] && str_equal(after, results->before))
-        why = "it is from before the command, which has not written to it";
+        why = "it is older than the command, which has not written to it";
     if (!why)
         text = run_script(results, read_script, deadline, &why);
     if (why)

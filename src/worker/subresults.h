@@ -11,7 +11,7 @@
 
 struct subresults;
 
-/* Of the machine's command. NULL where the target has no such results. */
+/* Returns NULL where the target has no such results. */
 struct subresults *subresults_new(struct machine *machine, const struct target *target,
                                   const struct preparation *preparation);
 void subresults_free(struct subresults *results);
@@ -28,7 +28,7 @@ bool subresults_begin(struct subresults *results, deadline_t deadline);
  */
 void subresults_end(struct subresults *results);
 
-/* How many of each status, for the result. */
+/* Counts by status, for the result. */
 void subresults_count(const struct subresults *results, unsigned counts[SUBRESULT_COUNT]);
 
 #endif

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Collects everything that makes a difference to a frozen machine into the inputs of its template's key: digests of the
+ * files that it boots from, identities of QEMU and the disk, the normalized command line, and the host's processor.
+ */
 #include "worker/template-inputs.h"
 
 #include <limits.h>
@@ -15,7 +19,7 @@
 extern const char agent_blob[];
 extern const char agent_blob_end[];
 
-/* What was looked up, as the inputs point to it. */
+/* The inputs, and the strings that they point to. */
 struct found {
     struct strv owned;
     struct template_inputs inputs;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Templates in a run. QEMU writes its state into a file (migrate), while the guest's memory is a file already, mapped
+ * into QEMU. A clone gets that file as private memory and reads the state (migrate-incoming).
+ */
 #include "worker/template-run.h"
 
 #include <sys/mman.h>
@@ -8,9 +12,9 @@
 #include "machine/qmp-call.h"
 #include "worker/template-inputs.h"
 
-/* What QEMU may take for each step; it takes milliseconds. */
+/* Time limit for each of QEMU's steps, which take milliseconds. */
 #define STEP_TIMEOUT (30 * NSEC_PER_SEC)
-/* How long an image's system may take to settle. */
+/* Time limit for an image's system to settle. */
 #define SETTLE_KVM (30 * NSEC_PER_SEC)
 #define SETTLE_TCG (120 * NSEC_PER_SEC)
 #define FD_NAME "state"
@@ -27,7 +31,7 @@ static bool is_wanted(const struct target *target) {
     case TEMPLATE_AUTO:
         break;
     }
-    /* Of the user's own arguments nobody knows what they do to a frozen machine. */
+    /* The user's own arguments may do anything to a frozen machine. */
     return !target->persist && target->extra_args.count == 0;
 }
 
@@ -46,7 +50,7 @@ static int make_memory(const struct target *target, int *ret_fd) {
 
 /* The cache cannot be used. */
 static void warn_of_cache(const struct error *error, notice_fn *notice, void *context) {
-    _cleanup_free_ char *line = xasprintf("no template is kept, so that every boot is cold: %s", error_message(error));
+    _cleanup_free_ char *line = xasprintf("no template is kept, so every boot is cold: %s", error_message(error));
 
     notice(context, line);
 }
@@ -199,7 +203,7 @@ void template_run_freeze(struct template_run *run, struct machine *machine, cons
     machine_drain_console(machine);
     if (machine->findings.count > 0) {
         /* Clones would not boot, and so not tell. */
-        machine_notice(machine, "no template is made of this boot, in which the guest's kernel reported something");
+        machine_notice(machine, "no template is made of this boot, because the guest's kernel reported something");
         template_draft_discard(&run->draft);
         run->drafting = false;
         return;
@@ -208,7 +212,7 @@ void template_run_freeze(struct template_run *run, struct machine *machine, cons
         return;
     saved = qmp_call(machine, "stop", NULL, deadline) && save_machine(run, machine, target, overlay_fd, &error);
     if (!machine->ended && !qmp_call_cont(machine, deadline_in(STEP_TIMEOUT)))
-        machine_end(machine, VERDICT_ERROR, 0, "QEMU did not go on after it was frozen for a template: %s",
+        machine_end(machine, VERDICT_ERROR, 0, "QEMU did not continue after the freeze for a template: %s",
                     machine->qmp.failure ? machine->qmp.failure : "no answer");
     if (saved && !machine->ended)
         saved = template_publish(&run->draft, &meta, &error) == 0;

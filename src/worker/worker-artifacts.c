@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The worker's artifacts: the inputs of the machine before it starts, its memory after it has failed. */
 #include "worker/worker-artifacts.h"
 
 #include <fcntl.h>
@@ -69,7 +70,7 @@ void worker_artifacts_keep_memory(struct machine *machine, const struct target *
     if (!wanted || machine->stage == STAGE_PREPARE)
         return;
     if (machine->qemu_gone) {
-        machine_notice(machine, "the guest's memory is not kept: it has gone with the machine");
+        machine_notice(machine, "the guest's memory is not kept: QEMU has ended");
         return;
     }
     if (directory < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a worker itself puts into the directory for its target's artifacts (event/artifact-directory.h). */
+/* Artifacts that a worker itself writes to its target's directory (event/artifact-directory.h). */
 #ifndef VMTEST_WORKER_WORKER_ARTIFACTS_H
 #define VMTEST_WORKER_WORKER_ARTIFACTS_H
 
@@ -8,11 +8,11 @@
 #include "prepare/prepare.h"
 
 /*
- * Both write to `directory`, a descriptor of the target's directory for evidence; `shown` is what the user calls it.
+ * Both write to `directory`, a descriptor of the target's directory for artifacts; `shown` is the user's name of it. A
+ * notice reports whatever cannot be kept.
  *
- * What the machine is made of, once that is prepared: QEMU's command line as one to paste, and the initramfs that it
- * needs. *ret_kernel_hash is the kernel's (see struct run_result), the caller's to free; left alone for an image.
- * What cannot be kept is told in a notice.
+ * The inputs of the machine, once they are prepared: QEMU's command line to paste into a shell, and the initramfs that
+ * it needs. *ret_kernel_hash is the kernel's (see struct run_result), the caller's to free; left alone for an image.
  */
 void worker_artifacts_keep_inputs(struct machine *machine, const struct target *target,
                                   const struct preparation *preparation, const char *shown, int directory,

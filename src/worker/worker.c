@@ -34,7 +34,7 @@
 /* A clone that takes longer to set up is not worth waiting for. */
 #define CLONE_TIMEOUT_KVM (20 * NSEC_PER_SEC)
 #define CLONE_TIMEOUT_TCG (60 * NSEC_PER_SEC)
-/* How often a template that another worker makes is looked for. */
+/* The interval of looks for a template that another worker makes. */
 #define TEMPLATE_POLL (100 * NSEC_PER_MSEC)
 #define CLOCK_ERROR (40 * NSEC_PER_MSEC)
 #define CLOCK_TRIES 10u
@@ -227,7 +227,7 @@ static void adjust_clock(struct machine *machine) {
     }
 }
 
-/* Another machine in place of one that has failed; what that has written to its disk is not for this one. */
+/* Replaces a machine that has failed; the next one gets a fresh disk. */
 static void machine_begin_anew(struct worker *worker) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = &worker->machine;
@@ -249,7 +249,7 @@ static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
         return true;
     stage_launch(worker);
     if (machine->ended)
-        return true; /* QEMU could not be started, which is no fault of the template and would not be otherwise */
+        return true; /* QEMU could not be started: a cold boot would fail in the same way */
     if (template_run_restore(&worker->template, machine, deadline)) {
         worker_enter(worker, STAGE_SETUP, false);
         up = set_up(worker, deadline);
@@ -259,11 +259,11 @@ static bool stage_clone(struct worker *worker, deadline_t boot_deadline) {
     else if (!machine->ended && deadline_passed(boot_deadline))
         end_by_boot_timeout(worker);
     up = up && !machine->ended;
-    /* What the guest itself says it cannot do, or the user who has enough, is no fault of the template. */
+    /* A refusal by the guest, and a cancellation by the user, are not the template's fault. */
     if (up || machine->agent.state == AGENT_FAILED || (machine->ended && machine->verdict == VERDICT_CANCELLED))
         return true;
     if (machine->ended && machine->verdict == VERDICT_TIMEOUT && deadline_passed(machine->run_deadline))
-        return true; /* nor is a run that has had its time */
+        return true; /* nor is the timeout of the whole run */
     log_debug("the clone failed: %s", machine->ended ? machine->reason : "out of time");
     template_run_reject(&worker->template);
     if (machine->ended && machine->verdict == VERDICT_TIMEOUT)
@@ -282,9 +282,9 @@ static bool emulator_failed(const struct machine *machine) {
 }
 
 /*
- * Where another worker makes the template just now: with CPUs of its own a cold boot meanwhile costs nobody anything,
- * and the run is over sooner. Where more guests run than there are CPUs, all would boot slower for it: then the
- * template is waited for, but no longer than a boot may take.
+ * Looks for the template. While another worker makes it, this one boots cold: with CPUs of its own that costs nobody
+ * anything, and the run is over sooner. If the CPUs are overcommitted, all guests would boot slower for it: then it
+ * waits for the template, but no longer than a boot may take.
  */
 static void begin_template(struct worker *worker) {
     struct machine *machine = &worker->machine;
@@ -353,7 +353,7 @@ static const struct finding *find_failure(const struct findings *findings, unsig
     return NULL;
 }
 
-/* What the kernel reported outweighs that the command passed, where the target says so. */
+/* Turns a pass into a failure if the kernel has reported something that `fail_on` names. */
 static void judge_findings(struct machine *machine, const struct target *target) {
     const struct finding *finding;
 
@@ -365,7 +365,7 @@ static void judge_findings(struct machine *machine, const struct target *target)
     machine->verdict = VERDICT_FAIL;
     free(machine->reason);
     machine->reason = xasprintf("the command passed, but the guest's kernel reported %s (fail_on)",
-                                finding ? finding->title : "more than is kept, some of it");
+                                finding ? finding->title : "more than vmtest keeps, including such reports");
 }
 
 static void worker_report(struct worker *worker) {

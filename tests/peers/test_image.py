@@ -137,7 +137,7 @@ def test_a_person_sees_the_reason_first_then_what_to_do(bench):
     assert (result.status, result.stdout, len(lines)) == (124, b"", 5), lines
     assert lines[0] == "SeaBIOS (fake)" and lines[1].startswith("timeout: the boot took longer")
     assert lines[2:4] == ["The guest's blocked tasks:",
-                          "the guest did not show its tasks when asked (SysRq): neither its agent nor its console answers"]
+                          "the guest did not show its tasks (SysRq): neither its agent nor its console answers"]
     assert lines[4].startswith("Run it again: ") and " --boot-timeout 1 " in lines[4]
 
 

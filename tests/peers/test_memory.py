@@ -52,7 +52,7 @@ def test_memory_that_qemu_does_not_give_is_told(bench, kept, how, words):
 def test_a_qemu_that_does_not_begin_to_write_is_given_up(bench, kept, fast_clock):
     fast_clock(10)
     bench.plan(dump="silent")
-    expect_none(bench.finish(start(bench), 30), kept, "its time was up")
+    expect_none(bench.finish(start(bench), 30), kept, "timed out")
 
 
 def test_a_disk_that_is_full_leaves_nothing_half_written(bench, kept):

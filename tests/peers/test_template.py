@@ -93,7 +93,7 @@ def test_a_boot_in_which_the_kernel_reported_something_becomes_no_template(bench
     for _ in range(2):
         result = run(bench, "--fail-on", "oom")
         result.expect(1, "fail", "Out of memory")
-        assert result.notices == ["no template is made of this boot, in which the guest's kernel reported something"]
+        assert result.notices == ["no template is made of this boot, because the guest's kernel reported something"]
         assert store.entries() == []
     assert boots(bench) == ["cold, to be frozen"] * 2
 
@@ -247,7 +247,7 @@ def test_a_machine_that_goes_on_only_somewhat_after_its_migration_has_ended_make
 
 def test_a_machine_that_does_not_go_on_after_it_was_frozen_is_an_error(bench, store):
     bench.plan(freeze="cont error")
-    run(bench, timeout=30).expect(69, "error", "did not go on", "the fake refuses 'cont'")
+    run(bench, timeout=30).expect(69, "error", "did not continue", "the fake refuses 'cont'")
     assert store.entries() == []
 
 

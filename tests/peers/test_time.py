@@ -83,7 +83,7 @@ def test_a_guest_whose_agent_shows_no_tasks_is_asked_on_its_console(bench, fast_
 def test_a_guest_that_shows_its_tasks_to_nobody_is_told(bench, fast_clock):
     fast_clock(10)
     finished = bench.run_json("nobody_shows_tasks", "--timeout", "1").expect(124, "timeout")
-    assert finished["tasks"] == ("the guest did not show its tasks when asked (SysRq): neither its agent nor its "
+    assert finished["tasks"] == ("the guest did not show its tasks (SysRq): neither its agent nor its "
                                  "console answers")
 
 

@@ -193,7 +193,7 @@ def qemu_is_killed_at_the_end(stage):
     """It races with the end of the command, and with the writing back of files after it."""
     fault = Fault("qemu", KILL, "command", stage.rng.uniform(0, 0.6))
     endings = [PASS, Ending("lost", 69, ("command",), "QEMU was killed by signal 9"),
-               Ending("lost", 69, ("command",), "went away before its files were written back")]
+               Ending("lost", 69, ("command",), "ended before its files were written back")]
     return one(Act(kernel_args(stage, "true"), endings, [fault]))
 
 
