@@ -9,9 +9,6 @@
 #include "base/file.h"
 #include "prepare/prepare.h"
 
-/* Each share is a PCI device; q35's bus has room for these beside the others. */
-#define MOUNTS_MAX 20
-
 /* Copies a string for the shares and mounts; NULL stays NULL. */
 static const char *keep_string(struct preparation *preparation, const char *string) {
     if (!string)
@@ -125,9 +122,9 @@ static int check_guest_path(const struct target *target, const struct target_mou
 }
 
 static int add_user_mounts(const struct target *target, struct preparation *preparation, struct error **ret_error) {
-    if (target->n_mounts > MOUNTS_MAX)
-        return error_new(ret_error, E2BIG, "%s: %zu mounts are more than the %d that a machine has room for",
-                         target_where(target, KEY_VM_MOUNTS), target->n_mounts, MOUNTS_MAX);
+    if (target->n_mounts > preparation->arch->max_shares)
+        return error_new(ret_error, E2BIG, "%s: %zu mounts are more than the %u that a machine has room for",
+                         target_where(target, KEY_VM_MOUNTS), target->n_mounts, preparation->arch->max_shares);
     for (size_t i = 0; i < target->n_mounts; i++) {
         const struct target_mount *mount = &target->mounts[i];
         _cleanup_free_ char *tag = xasprintf("mount%zu", i);

@@ -141,7 +141,7 @@ static void add_shares(const struct qemu_config *config, struct strv *argv) {
     for (size_t i = 0; i < config->n_shares; i++) {
         _cleanup_free_ char *path = option_escape(config->shares[i].path);
 
-        config->transport->qemu_arguments(&config->shares[i], path, argv);
+        config->transport->qemu_arguments(&config->shares[i], path, config->arch->device_suffix, argv);
     }
 }
 

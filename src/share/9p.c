@@ -2,7 +2,7 @@
 /* 9p over virtio (QEMU's docs, "9p"; Linux' Documentation/filesystems/9p.rst): QEMU itself is the server. */
 #include "share/transport.h"
 
-#define DEVICE "virtio-9p-pci"
+#define DEVICE "virtio-9p"
 #define OPTIONS "trans=virtio,version=9p2000.L,msize=512000,access=client,cache="
 
 static const struct driver drivers[] = {
@@ -15,12 +15,13 @@ static const struct driver drivers[] = {
     {0},
 };
 
-static void append_arguments(const struct share *share, const char *path, struct strv *ret_argv) {
+static void append_arguments(const struct share *share, const char *path, const char *device_suffix,
+                             struct strv *ret_argv) {
     strv_append(ret_argv, "-fsdev");
     strv_append_printf(ret_argv, "local,id=%s,path=%s,security_model=none,multidevs=remap%s", share->tag, path,
                        share->writable ? "" : ",readonly=on");
     strv_append(ret_argv, "-device");
-    strv_append_printf(ret_argv, DEVICE ",fsdev=%s,mount_tag=%s", share->tag, share->tag);
+    strv_append_printf(ret_argv, DEVICE "%s,fsdev=%s,mount_tag=%s", device_suffix, share->tag, share->tag);
 }
 
 const struct share_transport share_9p = {

@@ -36,9 +36,10 @@ struct share_transport {
     const struct driver *drivers; /* that the guest needs; the last one is empty */
     const char *kernel_lacks;     /* of a kernel without them: it ... */
     const char *kernel_advice;    /* and what to do about that: ..., or ... */
-    const char *device;           /* QEMU's, which the host's must have */
+    const char *device;           /* QEMU's, which the host's must have, without the architecture's suffix */
     /* Appends QEMU's arguments for a share; in `path`, the share's, commas are doubled. */
-    void (*qemu_arguments)(const struct share *share, const char *path, struct strv *ret_argv);
+    void (*qemu_arguments)(const struct share *share, const char *path, const char *device_suffix,
+                           struct strv *ret_argv);
     const char *mount_type;
     const char *mount_options;           /* for a file system that others may change or the guest writes to */
     const char *mount_options_unchanged; /* for one that is only read */
