@@ -103,3 +103,16 @@ def test_rooms_include_only_what_the_architecture_allows():
     # The command line may include every room.
     unused = {room: sorted(set(allowed[room]) - used[room]) for room in allowed if room != "src/cli"}
     assert not any(unused.values()), "docs/architecture.md allows more than is used"
+
+
+def test_the_agents_files_include_each_other_in_no_circle():
+    uses = {}
+    for path in sources():
+        if room_of(path) == "agent":
+            name = os.path.splitext(os.path.basename(path))[0]
+            uses.setdefault(name, set()).update(re.findall(r'^#include "agent/([\w-]+)\.h"', read(path), re.MULTILINE))
+    uses = {name: used - {name} for name, used in uses.items()}
+    while uses:
+        done = {name for name, used in uses.items() if not used & set(uses)}
+        assert done, f"a circle of {sorted(uses)}"
+        uses = {name: used for name, used in uses.items() if name not in done}
