@@ -294,8 +294,7 @@ static void judge_reset(struct machine *machine) {
 
 void machine_judge_qmp(struct machine *machine) {
     if (machine->qmp.greeted && machine->qmp.version[0] < QEMU_MAJOR_FLOOR)
-        machine_end(machine, VERDICT_ERROR, 0,
-                    "QEMU %d.%d.%d is too old: install QEMU %d.0 or newer, or set qemu_command",
+        machine_end(machine, VERDICT_ERROR, 0, "QEMU %d.%d.%d is too old; use QEMU %d.0 or newer",
                     machine->qmp.version[0], machine->qmp.version[1], machine->qmp.version[2], QEMU_MAJOR_FLOOR);
     if (machine->qmp.io_error && machine->qmp.no_space)
         machine_end(machine, VERDICT_ERROR, 0,

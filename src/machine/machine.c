@@ -110,6 +110,7 @@ void machine_reset(struct machine *machine) {
     machine->queue_sent = old.queue_sent;
     machine->input = old.input;
     machine->run_timeout = old.run_timeout;
+    machine->run_timeout_name = old.run_timeout_name;
     machine->run_deadline = old.run_deadline;
     machine->stage = old.stage;
     machine->stage_start = old.stage_start;

@@ -67,9 +67,10 @@ struct machine {
     uint64_t credit_owed; /* output taken from the guest, for which it is granted as much anew once the supervisor keeps
                              up */
 
-    uint64_t start;          /* clock_now() of vmtest's start */
-    uint64_t run_timeout;    /* nanoseconds; 0: none */
-    deadline_t run_deadline; /* machine/timeouts.h */
+    uint64_t start;               /* clock_now() of vmtest's start */
+    uint64_t run_timeout;         /* nanoseconds; 0: none */
+    const char *run_timeout_name; /* target_key_name() of it */
+    deadline_t run_deadline;      /* machine/timeouts.h */
     enum stage stage;
     uint64_t stage_start;
     enum accel accel;

@@ -12,6 +12,7 @@ static const char *const phases[STAGE_COUNT] = {
 
 void run_timeout_begin(struct machine *machine, const struct target *target, uint64_t start) {
     machine->run_timeout = target->run_timeout;
+    machine->run_timeout_name = target_key_name(target, KEY_RUN_TIMEOUT);
     machine->run_deadline = target->run_timeout ? start + target->run_timeout : DEADLINE_NONE;
     if (machine->run_deadline < start)
         machine->run_deadline = DEADLINE_NONE;
@@ -32,8 +33,8 @@ void machine_end_by_timeout(struct machine *machine, const char *what, uint64_t 
     _cleanup_free_ char *time = describe_duration(whole ? machine->run_timeout : timeout);
 
     if (whole)
-        machine_end(machine, VERDICT_TIMEOUT, 0, "the run took longer than %s (run_timeout), %s%s%s", time,
-                    phases[machine->stage], why ? ": " : "", why ? why : "");
+        machine_end(machine, VERDICT_TIMEOUT, 0, "the run took longer than %s (%s), %s%s%s", time,
+                    machine->run_timeout_name, phases[machine->stage], why ? ": " : "", why ? why : "");
     else
         machine_end(machine, VERDICT_TIMEOUT, 0, "%s took longer than %s (%s)%s%s", what, time, key, why ? ": " : "",
                     why ? why : "");

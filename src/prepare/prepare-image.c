@@ -33,11 +33,13 @@ static int prepare_disk(const struct target *target, struct preparation *prepara
         r = persist_claim(target, preparation->image.format, &preparation->persist_fd, ret_error);
     /* A user's own arguments may add what it boots from. */
     if (r == 0 && !target->uefi && target->extra_args.count == 0 &&
-        image_lacks_boot_code(target->image, &preparation->image, preparation->cancel_fd))
+        image_lacks_boot_code(target->image, &preparation->image, preparation->cancel_fd)) {
+        _cleanup_free_ char *uefi = target_setting(target, KEY_UEFI, NULL);
+
         return error_new(ret_error, ENOEXEC,
-                         "%s: the image has no boot loader that a BIOS could start; if it is made for UEFI, set uefi = "
-                         "true (--uefi)",
-                         target_where(target, KEY_IMAGE));
+                         "%s: the image has no boot loader that a BIOS could start; if it is made for UEFI, add %s",
+                         target_where(target, KEY_IMAGE), uefi);
+    }
     if (r == 0 && !target->persist)
         r = make_overlay(preparation, ret_error);
     return r;
@@ -65,7 +67,9 @@ static int prepare_firmware(const struct target *target, struct preparation *pre
         r = firmware_from_file("", target->bios, arch, target_where(target, KEY_VM_BIOS), &preparation->firmware,
                                ret_error);
     } else {
-        r = firmware_find("", arch, &preparation->firmware, ret_error);
+        _cleanup_free_ char *bios = target_setting(target, KEY_VM_BIOS, NULL);
+
+        r = firmware_find("", arch, bios, &preparation->firmware, ret_error);
         if (r < 0)
             error_context(ret_error, "%s", target_where(target, KEY_UEFI));
     }

@@ -163,9 +163,12 @@ int prepare(const struct target *target, int cancel_fd, const struct kernel_shel
         r = check_memory(target, ret_error);
     if (r == 0)
         r = check_command(target, ret_error);
-    if (r == 0)
+    if (r == 0) {
+        _cleanup_free_ char *setting = target_setting(target, KEY_QEMU_COMMAND, NULL);
+
         r = qemu_find_program(target->qemu_command, ret_preparation->arch, target_where(target, KEY_QEMU_COMMAND),
-                              &ret_preparation->program, ret_error);
+                              setting, &ret_preparation->program, ret_error);
+    }
     if (r == 0)
         r = target->kernel ? prepare_kernel(target, shelf, notice, context, ret_preparation, ret_error)
                            : prepare_image(target, ret_preparation, ret_error);

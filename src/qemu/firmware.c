@@ -63,7 +63,8 @@ static bool is_there(const struct firmware *firmware) {
     return is_readable(firmware->code) && (!firmware->vars || is_readable(firmware->vars));
 }
 
-int firmware_find(const char *root, const struct arch *arch, struct firmware *ret_firmware, struct error **ret_error) {
+int firmware_find(const char *root, const struct arch *arch, const char *setting, struct firmware *ret_firmware,
+                  struct error **ret_error) {
     _cleanup_(list_deinit) struct firmware_list list = {0};
 
     list_all(root, arch, &list);
@@ -75,8 +76,9 @@ int firmware_find(const char *root, const struct arch *arch, struct firmware *re
         return 0;
     }
     return error_new(ret_error, ENOENT,
-                     "there is no UEFI firmware; install ovmf (Debian, Ubuntu) or edk2-ovmf (Fedora, Arch), or name a "
-                     "file with vm.bios");
+                     "there is no UEFI firmware; install ovmf (Debian, Ubuntu) or edk2-ovmf (Fedora, Arch), or "
+                     "name a file with %s",
+                     setting);
 }
 
 /* Whether both paths lead to the same file. */

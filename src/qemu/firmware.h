@@ -30,8 +30,8 @@ struct firmware {
  * The firmware for an architecture's machine: one that boots what is not signed, if there is one. `root`
  * goes in front of every path that is looked at: "" but in tests. -ENOENT: there is none.
  */
-int firmware_find(const char *root, const struct arch *arch, struct firmware *ret_firmware, struct error **ret_error)
-    _must_check_;
+int firmware_find(const char *root, const struct arch *arch, const char *setting, struct firmware *ret_firmware,
+                  struct error **ret_error) _must_check_;
 
 /*
  * What the file `path` is: one that a descriptor or a distribution's place names has a partner there, else its content

@@ -42,8 +42,8 @@ static char *find_on_path(const char *name) {
     return NULL;
 }
 
-int qemu_find_program(const char *command, const struct arch *arch, const char *where, char **ret_path,
-                      struct error **ret_error) {
+int qemu_find_program(const char *command, const struct arch *arch, const char *where, const char *setting,
+                      char **ret_path, struct error **ret_error) {
     const char *name = command ? command : arch->qemu;
 
     if (strchr(name, '/')) {
@@ -59,8 +59,8 @@ int qemu_find_program(const char *command, const struct arch *arch, const char *
     if (!path && command)
         return error_new(ret_error, ENOENT, "%s: there is no '%s' on PATH", where, name);
     if (!path)
-        return error_new(ret_error, ENOENT, "%s: there is no '%s' on PATH; install QEMU (%s) or set qemu_command",
-                         where, name, arch->qemu_packages);
+        return error_new(ret_error, ENOENT, "%s: there is no '%s' on PATH; install QEMU (%s) or name one with %s",
+                         where, name, arch->qemu_packages, setting);
     *ret_path = path;
     return 0;
 }

@@ -19,8 +19,8 @@ struct qemu_process {
  * Finds QEMU's program: `command` (a path, or a name on PATH), else that of `arch` on PATH. Caller frees *ret_path.
  * `where` names the option or key for the error.
  */
-int qemu_find_program(const char *command, const struct arch *arch, const char *where, char **ret_path,
-                      struct error **ret_error) _must_check_;
+int qemu_find_program(const char *command, const struct arch *arch, const char *where, const char *setting,
+                      char **ret_path, struct error **ret_error) _must_check_;
 
 struct qemu_process_request {
     const struct strv *argv;

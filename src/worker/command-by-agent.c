@@ -99,7 +99,7 @@ static int send_exec(struct machine *machine, const struct target *target, const
  * state; then end the command and drain its output.
  */
 static void end_by_timeout(struct machine *machine, const struct target *target) {
-    machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
+    machine_end_by_timeout(machine, "the command", target->timeout, target_key_name(target, KEY_TIMEOUT), NULL);
 
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     blocked_tasks_ask(machine);
@@ -121,7 +121,7 @@ static void run_agentless(struct machine *machine, const struct target *target) 
     choose_environment(target, &environment);
     if (machine->way->run(machine, target, &environment, timeout_deadline(machine, target->timeout)) || machine->ended)
         return;
-    machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
+    machine_end_by_timeout(machine, "the command", target->timeout, target_key_name(target, KEY_TIMEOUT), NULL);
 
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     blocked_tasks_ask(machine);
@@ -151,7 +151,7 @@ void command_run(struct machine *machine, const struct target *target, const str
     _cleanup_error_ struct error *error = NULL;
 
     if (results && !subresults_begin(results, timeout_deadline(machine, target->timeout))) {
-        machine_end_by_timeout(machine, "the command", target->timeout, "timeout", NULL);
+        machine_end_by_timeout(machine, "the command", target->timeout, target_key_name(target, KEY_TIMEOUT), NULL);
         return;
     }
     if (machine->agentless) {

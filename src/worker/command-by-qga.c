@@ -32,18 +32,19 @@ static bool is_down_or_answered(const struct machine *machine) {
     return image_is_down(machine) || qga_answered(&machine->qga);
 }
 
-static void end_by_mount(struct machine *machine, const struct agent_mount *mount,
+static void end_by_mount(struct machine *machine, const struct target *target, const struct agent_mount *mount,
                          const struct qga_exec_status *status) {
     _cleanup_free_ char *words = xstrndup(status->err.data ? status->err.data : "", status->err.size);
 
+    _cleanup_free_ char *none = target_setting(target, KEY_SHARE, "none");
+
     words[strcspn(words, "\r\n")] = '\0';
-    machine_end(machine, VERDICT_ERROR, 0,
-                "mounting %s in the guest failed (%s); a guest without %s can run with share = \"none\"", mount->path,
-                words, mount->type);
+    machine_end(machine, VERDICT_ERROR, 0, "mounting %s in the guest failed (%s); a guest without %s can run with %s",
+                mount->path, words, mount->type, none);
 }
 
-static bool share_mount(struct machine *machine, const struct share_transport *transport,
-                        const struct agent_mount *mount, deadline_t deadline) {
+static bool share_mount(struct machine *machine, const struct target *target, const struct agent_mount *mount,
+                        deadline_t deadline) {
     _cleanup_strv_ struct strv arguments = {0};
     _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
     enum qga_exec_result result;
@@ -52,21 +53,23 @@ static bool share_mount(struct machine *machine, const struct share_transport *t
     strv_append_printf(&arguments, "%s,%s", mount->options, mount->writable ? "rw" : "ro");
     strv_append(&arguments, mount->source);
     strv_append(&arguments, mount->path);
-    share_driver_names(transport, &arguments);
+    share_driver_names(share_transport(target->share_choice), &arguments);
     result = qga_call_script(machine, mount_script, &arguments, deadline, &status);
-    if (result == QGA_EXEC_REFUSED || result == QGA_EXEC_FORGOTTEN)
+    if (result == QGA_EXEC_REFUSED || result == QGA_EXEC_FORGOTTEN) {
+        _cleanup_free_ char *none = target_setting(target, KEY_SHARE, "none");
+
         machine_end(machine, VERDICT_ERROR, 0,
-                    "mounting %s in the guest failed (%s); a guest without a shell can run with share = \"none\"",
-                    mount->path, machine->qga.error);
-    else if (result == QGA_EXEC_EXITED && (status.signalled || status.status != 0))
-        end_by_mount(machine, mount, &status);
+                    "mounting %s in the guest failed (%s); a guest without a shell can run with %s", mount->path,
+                    machine->qga.error, none);
+    } else if (result == QGA_EXEC_EXITED && (status.signalled || status.status != 0))
+        end_by_mount(machine, target, mount, &status);
     return result != QGA_EXEC_NO_ANSWER && !machine->ended;
 }
 
 static bool shares_mount(struct machine *machine, const struct target *target, const struct preparation *preparation,
                          deadline_t deadline) {
     for (size_t i = 0; i < preparation->n_mounts; i++) {
-        if (!share_mount(machine, share_transport(target->share_choice), &preparation->mounts[i], deadline))
+        if (!share_mount(machine, target, &preparation->mounts[i], deadline))
             return false;
     }
     return true;

@@ -200,7 +200,7 @@ bool image_boot_by_qga(struct machine *machine, const struct preparation *prepar
 
 char *image_boot_why_not(const struct machine *machine) {
     if (machine->qga_answers > 0)
-        return xstrdup("its guest agent answers, but vmtest's agent, which it starts, did not come up; give it more "
-                       "time (boot_timeout)");
+        return xstrdup("its guest agent answers, but vmtest's agent, which it starts, did not come up; increase "
+                       "the boot timeout");
     return boot_console_guess(machine_boot_text(machine), machine->qmp.qga_opened > 0);
 }

@@ -76,7 +76,7 @@ static void prepare_stage(struct worker *worker) {
     machine->accel = worker->preparation.accel;
     machine->lost_after = worker->target->lost_after;
     if (!machine->ended && deadline_passed(machine->run_deadline))
-        machine_end_by_timeout(machine, "the run", 0, "run_timeout", NULL);
+        machine_end_by_timeout(machine, "the run", 0, machine->run_timeout_name, NULL);
 }
 
 static void stage_launch(struct worker *worker) {
@@ -115,7 +115,8 @@ static void end_by_boot_timeout(struct worker *worker) {
 
     if (machine->ended)
         return;
-    machine_end_by_timeout(machine, "the boot", boot_timeout(worker), "boot_timeout", why);
+    machine_end_by_timeout(machine, "the boot", boot_timeout(worker), target_key_name(worker->target, KEY_BOOT_TIMEOUT),
+                           why);
     _cleanup_closing_ struct machine *closing = machine_begin_closing(machine);
     blocked_tasks_ask(machine);
 }
@@ -364,8 +365,9 @@ static void judge_findings(struct machine *machine, const struct target *target)
     finding = find_failure(&machine->findings, target->fail_on);
     machine->verdict = VERDICT_FAIL;
     free(machine->reason);
-    machine->reason = xasprintf("the command passed, but the guest's kernel reported %s (fail_on)",
-                                finding ? finding->title : "more than vmtest keeps, including such reports");
+    machine->reason = xasprintf("the command passed, but the guest's kernel reported %s (%s)",
+                                finding ? finding->title : "more than vmtest keeps, including such reports",
+                                target_key_name(target, KEY_FAIL_ON));
 }
 
 static void worker_report(struct worker *worker) {

@@ -22,7 +22,7 @@ def test_a_report_during_the_command_is_told_and_the_command_passes(bench):
 def test_fail_on_its_kind_makes_that_a_failure(bench):
     bench.plan(command=WARNING)
     finished = bench.run_json("reports", "--fail-on", "oops,warn").expect(
-        1, "fail", f"the command passed, but the guest's kernel reported {TITLE} (fail_on)")
+        1, "fail", f"the command passed, but the guest's kernel reported {TITLE} (--fail-on)")
     assert kinds(finished) == ["warn"]
 
 

@@ -101,7 +101,7 @@ def test_a_guest_agent_that_answers_at_the_third_time_is_taken_by_the_newest_que
 
 def test_an_answer_to_an_older_question_is_none(bench):
     bench.plan(sync="old id")
-    bench.run_image("image", "--boot-timeout", "3").expect(124, "timeout", "boot_timeout", REASON_SILENT)
+    bench.run_image("image", "--boot-timeout", "3").expect(124, "timeout", "--boot-timeout)", REASON_SILENT)
     assert len(bench.note("synced").split()) >= 3
     assert executed(bench) == []
 
@@ -119,13 +119,13 @@ def test_an_image_of_which_nothing_is_seen_times_out_with_what_that_may_mean(ben
 
 def test_a_guest_agent_that_opens_its_port_and_never_answers_times_out_with_another_reason(bench):
     bench.plan(sync="never")
-    bench.run_image("image", "--boot-timeout", "2").expect(124, "timeout", "boot_timeout", REASON_SILENT)
+    bench.run_image("image", "--boot-timeout", "2").expect(124, "timeout", "--boot-timeout)", REASON_SILENT)
 
 
 @pytest.mark.parametrize("plan", [{"hello": "never"}, {"start": None}])
 def test_a_guest_agent_that_has_answered_is_not_blamed_for_the_silence_of_vmtests_agent(bench, plan):
     bench.plan(**plan)
-    finished = bench.run_image("image", "--boot-timeout", "2").expect(124, "timeout", "boot_timeout")
+    finished = bench.run_image("image", "--boot-timeout", "2").expect(124, "timeout", "--boot-timeout)")
     assert REASON_SILENT not in finished["reason"]
 
 
@@ -329,7 +329,7 @@ def test_a_command_that_the_guest_agent_forgets_is_no_command_that_exited(bench)
 def test_a_command_of_the_guest_agent_times_out(bench):
     bench.plan(**fallback(command=None))
     finished = bench.run_image("image", "--timeout", "1").expect(
-        124, "timeout", "the command took longer than 1 s (timeout)")
+        124, "timeout", "the command took longer than 1 s (--timeout)")
     assert "task:stuck" in finished["tasks"] and bench.note("tasks") is not None, finished
 
 

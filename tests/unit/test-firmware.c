@@ -65,7 +65,7 @@ static void put_pair(const char *code, const char *vars) {
 /* The code that is to be found, without the root; "" for none. */
 static void expect(const char *code) {
     _cleanup_firmware_ struct firmware firmware = {0};
-    int r = firmware_find(top, arch_find("x86_64"), &firmware, NULL);
+    int r = firmware_find(top, arch_find("x86_64"), "--bios FILE", &firmware, NULL);
 
     assert_string_equal(r < 0 ? "" : firmware.code + strlen(top), code);
 }
@@ -75,9 +75,9 @@ static void nothing_at_all_names_the_packages(void **state) {
     struct firmware firmware;
 
     (void)state;
-    assert_int_equal(firmware_find(top, arch_find("x86_64"), &firmware, &error), -ENOENT);
+    assert_int_equal(firmware_find(top, arch_find("x86_64"), "--bios FILE", &firmware, &error), -ENOENT);
     assert_non_null(strstr(error_message(error), "install ovmf"));
-    assert_non_null(strstr(error_message(error), "vm.bios"));
+    assert_non_null(strstr(error_message(error), "--bios FILE"));
 }
 
 static void a_descriptor_tells_everything(void **state) {
@@ -86,7 +86,7 @@ static void a_descriptor_tells_everything(void **state) {
     (void)state;
     put_pair("/fw/code", "/fw/vars");
     put_descriptor(SYSTEM "50.json", FLASH("/fw/code", "/fw/vars"), Q35, "\"requires-smm\"");
-    assert_int_equal(firmware_find(top, arch_find("x86_64"), &firmware, NULL), 0);
+    assert_int_equal(firmware_find(top, arch_find("x86_64"), "--bios FILE", &firmware, NULL), 0);
     assert_int_equal(firmware.kind, FIRMWARE_SPLIT);
     assert_string_equal(firmware.code + strlen(top), "/fw/code");
     assert_string_equal(firmware.vars + strlen(top), "/fw/vars");
@@ -215,7 +215,7 @@ static void other_mappings_have_their_kinds(void **state) {
         struct firmware firmware;
 
         put_descriptor(SYSTEM "50.json", cases[i].mapping, Q35, "");
-        assert_int_equal(firmware_find(top, arch_find("x86_64"), &firmware, NULL), 0);
+        assert_int_equal(firmware_find(top, arch_find("x86_64"), "--bios FILE", &firmware, NULL), 0);
         assert_int_equal(firmware.kind, cases[i].kind);
         assert_null(firmware.vars);
         assert_string_equal(firmware.code_format, i == 3 ? "qcow2" : "raw");
@@ -267,12 +267,12 @@ static void every_distributions_place_is_known(void **state) {
             expect(""); /* one without its partner is of no use */
             put_text(cases[i].vars, "vars");
         }
-        assert_int_equal(firmware_find(top, arch_find("x86_64"), &firmware, NULL), 0);
+        assert_int_equal(firmware_find(top, arch_find("x86_64"), "--bios FILE", &firmware, NULL), 0);
         const struct arch foreign = {.name = "aarch64",
                                      .machine = "virt",
                                      .machine_versioned = "virt-9.9",
                                      .firmware = (const struct arch_firmware[]){{NULL, NULL}}};
-        assert_int_equal(firmware_find(top, &foreign, &firmware, NULL), -ENOENT);
+        assert_int_equal(firmware_find(top, &foreign, "--bios FILE", &firmware, NULL), -ENOENT);
         assert_string_equal(firmware.code + strlen(top), cases[i].code);
         assert_string_equal(firmware.code_format, format);
         assert_int_equal(firmware.kind, cases[i].vars ? FIRMWARE_SPLIT : FIRMWARE_COMBINED);

@@ -323,7 +323,7 @@ class TestMachine:
 
     def test_a_missing_qemu_is_named_with_what_to_install(self, refuse, kernel, tmp_path):
         os.mkdir(f"{tmp_path}/no-path")
-        refuse(["-k", kernel, "true"], ["qemu-system-x86_64", "install", "qemu_command"], cwd=tmp_path,
+        refuse(["-k", kernel, "true"], ["qemu-system-x86_64", "install", "--qemu-command QEMU"], cwd=tmp_path,
                env={"PATH": f"{tmp_path}/no-path"})
         refuse(["-k", kernel, "-q", "my-qemu", "true"], ["--qemu-command: ", "my-qemu", "PATH"], cwd=tmp_path)
         refuse(["-k", kernel, "-q", "./my-qemu", "true"], ["--qemu-command: ", "my-qemu", "No such file"],

@@ -596,7 +596,7 @@ def test_a_kernel_that_never_comes_up_times_out_with_the_consoles_tail(run, kern
     result = run([*endless_kernel(kernel, project, *flags), "--format", "json", "--boot-timeout", "5", "true"],
                  cwd=project, timeout=90)
     ended = finished(result)
-    expect(ended, 124, "timeout", "the boot took longer than 5 s (boot_timeout)")
+    expect(ended, 124, "timeout", "the boot took longer than 5 s (--boot-timeout)")
     assert ended["stage"] == "boot"
     if flags:
         lines = ended["console"].splitlines()
@@ -609,7 +609,7 @@ def test_a_kernel_that_never_comes_up_times_out_with_the_consoles_tail(run, kern
 def test_a_kernel_that_waits_for_ever_times_out_with_the_consoles_tail(verdict):
     _, ended = verdict(["--kargs", "rdinit=/nonsense root=/dev/nothing rootwait loglevel=7", "--no-template",
                         "--boot-timeout", "25", "true"])
-    expect(ended, 124, "timeout", "the boot took longer than 25 s (boot_timeout)")
+    expect(ended, 124, "timeout", "the boot took longer than 25 s (--boot-timeout)")
     assert "Waiting for root device /dev/nothing" in ended["console"]
 
 

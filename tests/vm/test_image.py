@@ -198,7 +198,7 @@ command = "cat /data/in/a; ! touch /data/in/b && touch /data/out/c"
     def test_no_9p_in_the_image(self, run, image_of, project):
         result = run(["-i", image_of("mini-no9p"), "true"], cwd=project, timeout=200)
         assert result.status == 69, str(result)
-        assert len(result.errors) == 1 and "9p" in result.errors[0] and 'share = "none"' in result.errors[0], str(result)
+        assert len(result.errors) == 1 and "9p" in result.errors[0] and "--share none" in result.errors[0], str(result)
 
     def test_no_9p_in_the_image_and_none_wanted(self, run, image_of, project):
         result = run(["-i", image_of("mini-no9p"), "--share", "none", "ls -d /mnt/vmtest; echo on"], cwd=project,

@@ -74,7 +74,7 @@ class TestBadFiles:
                    'test ! -d $d || mount -t tmpfs x $d; done; exec "$@"', "sh"]
         result = run(["-i", "data.raw", "--uefi", "true"], cwd=files, env={"TMPDIR": empty_tmp}, prefix=covered,
                      timeout=30)
-        one_error(result, "ovmf", "vm.bios")
+        one_error(result, "ovmf", "--bios FILE")
 
     def test_unreadable(self, run, user, empty_tmp, tmp_path):
         image = write_file(tmp_path / "secret.raw", os.urandom(4096), 0)
@@ -118,7 +118,7 @@ class TestNotComingUp:
     def test_no_guest_agent(self, run, image_of, project):
         result = self.fails(run, image_of("mini-noagent"), project, "--boot-timeout", "90s", timeout=150)
         assert result.status == 124, str(result)
-        assert "install qemu-guest-agent" in result.err and "boot_timeout" in result.err, str(result)
+        assert "install qemu-guest-agent" in result.err and "--boot-timeout" in result.err, str(result)
         assert "login:" in result.err, str(result)
 
     def test_guest_exec_is_switched_off(self, run, image_of, project):
