@@ -48,7 +48,7 @@ class TestReportsOfTheKernel:
                      cwd=project)
         end = finished(result)
         assert (result.status, end["verdict"], kinds(result)) == (1, "fail", ["warn"]), str(result)
-        assert re.fullmatch(r"the command passed, but the guest's kernel reported WARNING: .*provoked.* \(fail_on\)",
+        assert re.fullmatch(r"the command passed, but the guest's kernel reported WARNING: .*provoked.* \(--fail-on\)",
                             end["reason"]), str(result)
         assert "provoked" in end["findings"][0]["text"]
 

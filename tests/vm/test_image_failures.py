@@ -107,7 +107,7 @@ class TestNotComingUp:
         one_error(result, "UEFI firmware", "remove uefi")
 
     def test_a_uefi_image_started_as_bios(self, run, image_of, project):
-        one_error(self.fails(run, image_of("mini-uefi"), project, timeout=30), "BIOS", "uefi = true")
+        one_error(self.fails(run, image_of("mini-uefi"), project, timeout=30), "BIOS", "--uefi")
 
     def test_a_kernel_panic(self, run, image_of, project):
         result = self.fails(run, image_of("mini-panic"), project, timeout=100)
