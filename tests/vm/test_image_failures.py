@@ -94,12 +94,12 @@ class TestNotComingUp:
         return result
 
     def test_no_boot_loader(self, run, image_of, project):
-        one_error(self.fails(run, image_of("noboot"), project, timeout=30), "no boot loader", "uefi = true")
+        one_error(self.fails(run, image_of("noboot"), project, timeout=30), "no boot loader", "--uefi")
 
     def test_no_boot_sector(self, run, project, tmp_path):
         path = write_file(tmp_path / "random.raw", os.urandom(500) + bytes(1 << 20))
         result = self.fails(run, path, project, timeout=90)
-        one_error(result, "no boot loader", "uefi = true")
+        one_error(result, "no boot loader", "--uefi")
         assert "No bootable device" in result.err, str(result)
 
     def test_a_bios_image_started_as_uefi(self, run, image_of, project):
