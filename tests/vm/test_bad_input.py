@@ -39,12 +39,11 @@ def refuse(run, fake_qemu, empty_tmp, environment):
         env = {"TMPDIR": empty_tmp, **(env or {})}
         if not qemu:
             env = {"PATH": f"{fake_qemu}:{environment['PATH']}", **env}
-        result = run(args, env=env, timeout=30, **options)
+        result = run(args, env=env, timeout=120, **options)
         assert result.status == status, str(result)
         assert len(result.errors) == 1, str(result)
         for part in expect:
             assert part in result.errors[0], str(result)
-        assert result.seconds < 15, str(result)
         assert len([line for line in result.err.splitlines() if "warning: " in line]) == warnings, str(result)
         assert "===> " not in result.out + result.err or qemu, str(result)
         assert not re.search(r"\(null\)|%[sdlu]", result.out + result.err), str(result)
