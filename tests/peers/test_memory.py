@@ -73,4 +73,4 @@ def test_memory_of_a_kernel_that_had_not_come_to_tell_where_it_is_is_kept_and_th
 
 
 def test_memory_that_is_gone_with_the_machine_is_told(bench, kept):
-    expect_none(bench.finish(start(bench, "panic_that_ends_qemu")), kept, "gone with the machine")
+    expect_none(bench.finish(start(bench, "panic_that_ends_qemu")), kept, "QEMU has ended")
