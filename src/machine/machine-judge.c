@@ -32,14 +32,11 @@ static_assert(BOOT_PANIC_GRACE < 2 * NSEC_PER_SEC, "a panic is reported within 2
 #define PANIC_KEPT (32u << 10)
 #define TAIL_LINES 40
 
-/* Put into the console's text when an image reboots on its way up. */
-#define REBOOT_MARK KMSG_REBOOT_MARK
-
 const char *machine_boot_text(const struct machine *machine) {
     const char *text = machine->console.data ? machine->console.data : "";
 
-    for (const char *mark; (mark = strstr(text, REBOOT_MARK)) != NULL;)
-        text = mark + strlen(REBOOT_MARK);
+    for (const char *mark; (mark = strstr(text, KMSG_REBOOT_MARK)) != NULL;)
+        text = mark + strlen(KMSG_REBOOT_MARK);
     return text;
 }
 
@@ -289,7 +286,7 @@ static void judge_reset(struct machine *machine) {
     else if (machine_is_up(machine))
         machine_end(machine, VERDICT_LOST, 0, "the guest rebooted %s", describe_stage(machine));
     machine->boot_failure_due = DEADLINE_NONE;
-    buffer_append_string(&machine->console, "\n" REBOOT_MARK "\n");
+    buffer_append_string(&machine->console, "\n" KMSG_REBOOT_MARK "\n");
 }
 
 void machine_judge_qmp(struct machine *machine) {

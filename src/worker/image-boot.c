@@ -22,10 +22,6 @@ static const char *const places[] = {"/dev/shm", "/var/tmp", "/tmp", "/root"};
 static const char start_script[] = "umask 077; f=\"$1/.vmtest-agent-$$\"; cat >\"$f\" && chmod 700 \"$f\" && "
                                    "\"$f\" --attach; r=$?; rm -f \"$f\"; exit $r";
 
-static bool said_hello(const struct machine *machine) {
-    return machine->agent.state != AGENT_SILENT;
-}
-
 /* One line of what a program wrote to its standard error, without the newline. Caller frees. */
 static char *last_line(const struct buffer *text) {
     size_t end = text->size;
@@ -126,32 +122,27 @@ static enum start_result start_agent(struct machine *machine, const char *place,
         .input = agent_blob,
         .input_size = (size_t)(agent_blob_end - agent_blob),
     };
-    struct qga_exec_status status = {0};
-    enum start_result result = START_ENDED;
+    _cleanup_qga_exec_status_ struct qga_exec_status status = {0};
 
     strv_append(&arguments, "-c");
     strv_append(&arguments, start_script);
     strv_append(&arguments, "vmtest");
     strv_append(&arguments, place);
-    switch (qga_call_exec(machine, &program, said_hello, deadline, &status)) {
+    switch (qga_call_exec(machine, &program, machine_is_up, deadline, &status)) {
     case QGA_EXEC_STOPPED:
         return START_DONE;
     case QGA_EXEC_EXITED:
-        result = judge_start(&status, reason);
-        break;
+        return judge_start(&status, reason);
     case QGA_EXEC_FORGOTTEN:
         set_reason(reason, xstrdup(machine->qga.error));
-        result = START_NEXT;
-        break;
+        return START_NEXT;
     case QGA_EXEC_REFUSED:
         set_reason(reason, xstrdup(machine->qga.error));
-        result = START_NEVER;
-        break;
+        return START_NEVER;
     case QGA_EXEC_NO_ANSWER:
         break;
     }
-    qga_exec_status_deinit(&status);
-    return result;
+    return START_ENDED;
 }
 
 static void fall_back(struct machine *machine, const char *reason) {
@@ -164,7 +155,7 @@ static void fall_back(struct machine *machine, const char *reason) {
 }
 
 static bool is_up_or_gone(const struct machine *machine) {
-    return said_hello(machine) || qga_call_is_gone(machine);
+    return machine_is_up(machine) || qga_call_is_gone(machine);
 }
 
 /* One conversation with the guest agent. False when it did not come to its end. */
@@ -184,7 +175,7 @@ static bool enter_by_qga(struct machine *machine, const struct preparation *prep
     if (result == START_ENDED)
         return false;
     if (result == START_DONE)
-        return machine_wait(machine, is_up_or_gone, deadline) && said_hello(machine);
+        return machine_wait(machine, is_up_or_gone, deadline) && machine_is_up(machine);
     fall_back(machine, reason ? reason : "it could not be started");
     return true;
 }

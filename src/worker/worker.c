@@ -93,10 +93,6 @@ static void stage_launch(struct worker *worker) {
         end_by_error(machine, error);
 }
 
-static bool said_hello(const struct machine *machine) {
-    return machine->agent.state != AGENT_SILENT;
-}
-
 static bool is_set_up(const struct machine *machine) {
     return machine->agent.state == AGENT_READY || machine->agent.state == AGENT_FAILED;
 }
@@ -197,7 +193,7 @@ static void stage_boot(struct worker *worker, deadline_t deadline) {
     if (machine->ended)
         return;
     up = machine->way ? machine->way->connect(machine, &worker->preparation, deadline)
-                      : machine_wait(machine, said_hello, deadline);
+                      : machine_wait(machine, machine_is_up, deadline);
     if (up)
         deadline = deadline_earlier(template_freeze(worker, deadline), machine->run_deadline);
     if (up && !machine->ended) {
