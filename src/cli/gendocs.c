@@ -88,7 +88,7 @@ static int handle_page(const char *path, bool update) {
     return file_write_atomically(path, new, strlen(new), 0644, &error) < 0 ? error_print(error) : EXIT_SUCCESS;
 }
 
-static int usage(void) {
+static int usage_print(void) {
     (void)fputs("usage: gendocs options|verbs|keys\n       gendocs update|check FILE...\n", stderr);
     return 2;
 }
@@ -104,7 +104,7 @@ int main(int argc, char **argv) {
         }
     }
     if (argc < 3 || (strcmp(argv[1], "update") != 0 && strcmp(argv[1], "check") != 0))
-        return usage();
+        return usage_print();
     for (int i = 2; i < argc; i++) {
         if (handle_page(argv[i], argv[1][0] == 'u') != EXIT_SUCCESS)
             status = EXIT_FAILURE;

@@ -88,7 +88,7 @@ bool history_find(const struct history *history, const char *target, struct hist
     return true;
 }
 
-static void note(struct history *history, const char *target, const char *verdict, double seconds, int64_t now) {
+static void entry_note(struct history *history, const char *target, const char *verdict, double seconds, int64_t now) {
     json_t *entry = json_object();
 
     (void)json_object_set_new(entry, "verdict", json_string(verdict));
@@ -100,13 +100,13 @@ static void note(struct history *history, const char *target, const char *verdic
 void history_note(struct history *history, const char *target, enum verdict verdict, uint64_t nsec, int64_t now) {
     uint64_t whole_msec = nsec / NSEC_PER_MSEC;
 
-    note(history, target, verdict_name(verdict), (double)whole_msec / 1000.0, now);
+    entry_note(history, target, verdict_name(verdict), (double)whole_msec / 1000.0, now);
 }
 
 void history_note_unfinished(struct history *history, const char *target, int64_t now) {
     const json_t *before = json_object_get(history->targets, target);
 
-    note(history, target, UNFINISHED, json_number_value(json_object_get(before, "seconds")), now);
+    entry_note(history, target, UNFINISHED, json_number_value(json_object_get(before, "seconds")), now);
 }
 
 char *history_format(const struct history *history, int64_t oldest) {
@@ -135,8 +135,7 @@ int history_keep_failed(const struct history *history, struct config *config, st
     struct history_entry entry;
 
     if (history_is_empty(history))
-        return error_new(ret_error, ENOENT,
-                         "--failed: nothing is known of an earlier run of %s; run it without this option first",
+        return error_new(ret_error, ENOENT, "--failed: no earlier run of %s is recorded; run it without --failed first",
                          config->path);
     for (size_t i = 0; i < config->n_targets; i++)
         keep[i] = !history_find(history, config->targets[i]->name, &entry) || !entry.passed;
@@ -158,8 +157,8 @@ static int lock_directory(const char *directory) {
 }
 
 /* Reads the file once more, so that another vmtest that runs other targets is not forgotten, and writes it changed. */
-static int update(const char *path, void (*change)(struct history *history, const void *argument, int64_t now),
-                  const void *argument, struct error **ret_error) {
+static int file_update(const char *path, void (*change)(struct history *history, const void *argument, int64_t now),
+                       const void *argument, struct error **ret_error) {
     _cleanup_free_ char *directory = path_parent(path);
     int64_t now = (int64_t)time(NULL);
     int r = path_make_directories(directory, 0700, ret_error);
@@ -185,14 +184,14 @@ static void note_begun(struct history *history, const void *argument, int64_t no
 
 int history_begin(const char *path, const struct run_plan *plan, struct error **ret_error) {
     _cleanup_error_ struct error *error = NULL;
-    int r = plan->n_jobs > 0 ? update(path, note_begun, plan, &error) : 0;
+    int r = plan->n_jobs > 0 ? file_update(path, note_begun, plan, &error) : 0;
 
     if (r == 0 || unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR) {
         if (r < 0)
             log_debug("history: %s", error_message(error));
         return 0;
     }
-    return error_new(ret_error, -r, "%s; --failed will go by the runs before this one", error_message(error));
+    return error_new(ret_error, -r, "%s; --failed will use the runs before this one", error_message(error));
 }
 
 /* What came of a job. */
@@ -272,7 +271,7 @@ static void history_finish(struct sink *sink, const struct run_summary *summary)
     _cleanup_error_ struct error *error = NULL;
 
     (void)summary;
-    if (history->plan->n_jobs > 0 && update(history->path, note_ended, history, &error) < 0)
+    if (history->plan->n_jobs > 0 && file_update(history->path, note_ended, history, &error) < 0)
         log_debug("history: %s", error_message(error));
 }
 

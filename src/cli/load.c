@@ -31,7 +31,7 @@ static int keep_failed(struct config *config, struct error **ret_error) {
     int r = history_keep_failed(history, config, ret_error);
 
     if (r == 0 && config->n_targets == 0)
-        (void)fprintf(stderr, "vmtest: every target passed the last time\n");
+        (void)fprintf(stderr, "vmtest: every target passed last time\n");
     return r;
 }
 

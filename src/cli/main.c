@@ -18,7 +18,7 @@
 #include "config/config.h"
 #include "supervise/supervisor.h"
 
-static int fail(const struct error *error, int status) {
+static int error_print(const struct error *error, int status) {
     (void)fprintf(stderr, "vmtest: %s\n", error_message(error));
     if (status == EXIT_STATUS_USAGE)
         (void)fprintf(stderr, "Try 'vmtest --help'.\n");
@@ -68,8 +68,8 @@ static struct run_plan *make_plan(const struct options *options, const struct sh
     return plan;
 }
 
-static int run(const struct options *options, const struct shard *shard, const struct config *config, const char *again,
-               uint64_t start) {
+static int run_targets(const struct options *options, const struct shard *shard, const struct config *config,
+                       const char *again, uint64_t start) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_free_ char *history = history_path(config);
     _cleanup_run_plan_ struct run_plan *plan = make_plan(options, shard, config, history, start, &error);
@@ -78,13 +78,13 @@ static int run(const struct options *options, const struct shard *shard, const s
     struct sinks sinks;
 
     if (!plan)
-        return fail(error, EXIT_STATUS_UNAVAILABLE);
+        return error_print(error, EXIT_STATUS_UNAVAILABLE);
     if (supervisor_new(&supervisor_options, &supervisor, &error) < 0)
-        return fail(error, EXIT_STATUS_UNAVAILABLE);
+        return error_print(error, EXIT_STATUS_UNAVAILABLE);
     int r = sinks_make(&sinks, options, plan, again, supervisor_writer(supervisor), &error);
     if (r < 0) {
         sinks_deinit(&sinks);
-        return fail(error, r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_UNAVAILABLE);
+        return error_print(error, r == -EINVAL ? EXIT_STATUS_USAGE : EXIT_STATUS_UNAVAILABLE);
     }
     if (history) {
         _cleanup_error_ struct error *kept = NULL;
@@ -122,7 +122,7 @@ static int print_text(const struct verb *verb, const struct options *options) {
         status = EXIT_STATUS_UNAVAILABLE;
         (void)error_errno(&error, errno, "the output could not be written");
     }
-    return error ? fail(error, status) : status;
+    return error ? error_print(error, status) : status;
 }
 
 int main(int argc, char **argv) {
@@ -139,15 +139,15 @@ int main(int argc, char **argv) {
     (void)setlocale(LC_CTYPE, "");
     const struct verb *verb = argc > 1 ? verb_find(argv + 1, (size_t)argc - 1, &used) : NULL;
     if (options_parse(verb, argc - (int)used, argv + used, &options, &error) < 0)
-        return fail(error, EXIT_STATUS_USAGE);
+        return error_print(error, EXIT_STATUS_USAGE);
     if (verb || options.help || options.version)
         return print_text(verb, &options);
     if (shard_of_options(&options, &shard, &error) < 0)
-        return fail(error, EXIT_STATUS_USAGE);
+        return error_print(error, EXIT_STATUS_USAGE);
     start_log();
     if (targets_load(&options, &config, &error) < 0 || !config)
-        return fail(error, EXIT_STATUS_UNAVAILABLE);
+        return error_print(error, EXIT_STATUS_UNAVAILABLE);
 
     _cleanup_free_ char *again = options_again(&options, argc, argv);
-    return run(&options, &shard, config, again, start);
+    return run_targets(&options, &shard, config, again, start);
 }

@@ -27,7 +27,7 @@ static int pick_seed(const struct options *options, struct run_plan *plan, struc
     plan->seed = options->seed;
     if (!options->text[OPTION_SHUFFLE]) {
         if (getrandom(&drawn, sizeof(drawn), 0) != (ssize_t)sizeof(drawn))
-            return error_errno(ret_error, errno, "--shuffle: no random number is to be had; give one");
+            return error_errno(ret_error, errno, "--shuffle: cannot draw a random number; give --shuffle=SEED");
         plan->seed = drawn;
     }
     plan->shuffled = true;

@@ -55,7 +55,7 @@ static int get_variable(char *const *environment, const char *name, unsigned *re
     if (!value)
         return error_new(ret_error, EINVAL, "option '--shard': %s is not set; give --shard I/N", name);
     if (!parse_number(value, strlen(value), UINT32_MAX, ret_number))
-        return error_new(ret_error, EINVAL, "option '--shard': %s is '%s', which is no number", name, value);
+        return error_new(ret_error, EINVAL, "option '--shard': %s is '%s', which is not a number", name, value);
     return 0;
 }
 
@@ -69,11 +69,10 @@ static const struct engine *find_engine(char *const *environment, struct error *
         if (!look_up(environment, engines[i].index))
             continue;
         if (found) {
-            (void)error_new(
-                ret_error, EINVAL,
-                "option '--shard': both %s (%s) and %s (%s) are set, so which of them splits the list cannot "
-                "be told; give --shard I/N",
-                found->index, found->name, engines[i].index, engines[i].name);
+            (void)error_new(ret_error, EINVAL,
+                            "option '--shard': both %s (%s) and %s (%s) are set, so it is ambiguous which of them "
+                            "splits the list; give --shard I/N",
+                            found->index, found->name, engines[i].index, engines[i].name);
             return NULL;
         }
         found = &engines[i];
@@ -113,7 +112,7 @@ static int get_place(const struct engine *engine, char *const *environment, uint
     if (engine->last && (last < first || ((uint64_t)last - first) / step + 1 != count))
         return error_new(
             ret_error, EINVAL,
-            "option '--shard': the array from %u to %u by %u has not %s=%u tasks; submit one without gaps, or "
+            "option '--shard': the array from %u to %u by %u does not have %s=%u tasks; submit one without gaps, or "
             "give --shard I/N",
             first, last, step, engine->count, count);
     *ret_place = (uint64_t)(index - first) / step + 1;
@@ -133,7 +132,7 @@ static int parse_auto(const char *text, unsigned given, char *const *environment
     if (!engine->count && given == 0)
         return error_new(
             ret_error, EINVAL,
-            "option '--shard': %s does not tell how many there are; give --shard auto/N with the number of "
+            "option '--shard': %s does not set the number of shards; give --shard auto/N with the number of "
             "its completions",
             engine->name);
     if (engine->count && given > 0 && count != given)

@@ -25,13 +25,13 @@ int shard_of_options(const struct options *options, struct shard *ret_shard, str
     if (options->shard)
         return shard_parse(options->shard, environ, ret_shard, ret_error);
     if (options->timings)
-        return error_new(ret_error, EINVAL, "option '--timings' says how to split the list, and needs --shard");
+        return error_new(ret_error, EINVAL, "option '--timings' needs --shard");
     *ret_shard = (struct shard){0};
     return 0;
 }
 
 /* A string and its end, so that no two lists give the same bytes. */
-static void put(struct buffer *out, const char *text) {
+static void put_string(struct buffer *out, const char *text) {
     buffer_append(out, text ? text : "\1", strlen(text ? text : "\1") + 1);
 }
 
@@ -44,7 +44,7 @@ static void put_number(struct buffer *out, uint64_t number) {
 static void put_path(struct buffer *out, const struct target *target, const char *path) {
     bool below = path && target->share && path_is_below(path, target->share);
 
-    put(out, below ? path + strlen(target->share) : path);
+    put_string(out, below ? path + strlen(target->share) : path);
 }
 
 /* Whether a slash behind this character belongs to the path that the character stands in. */
@@ -70,7 +70,7 @@ static void put_text(struct buffer *out, const struct target *target, const char
         }
         at = end;
     }
-    put(out, from);
+    put_string(out, from);
 }
 
 static void put_texts(struct buffer *out, const struct target *target, const struct strv *texts) {
@@ -80,21 +80,21 @@ static void put_texts(struct buffer *out, const struct target *target, const str
 }
 
 static void put_target(struct buffer *out, const struct target *target) {
-    put(out, target->name);
+    put_string(out, target->name);
     put_path(out, target, target->kernel);
     put_path(out, target, target->image);
     put_path(out, target, target->modules);
     put_path(out, target, target->rootfs);
     put_path(out, target, target->bios);
-    put(out, target->format);
+    put_string(out, target->format);
     put_text(out, target, target->kernel_args);
-    put(out, target->arch);
+    put_string(out, target->arch);
     put_text(out, target, target->command);
     put_texts(out, target, &target->argv);
     put_texts(out, target, &target->extra_args);
     put_number(out, target->n_mounts);
     for (size_t i = 0; i < target->n_mounts; i++) {
-        put(out, target->mounts[i].guest_path);
+        put_string(out, target->mounts[i].guest_path);
         put_path(out, target, target->mounts[i].host_path);
         put_number(out, target->mounts[i].writable);
     }
@@ -109,12 +109,12 @@ static void put_target(struct buffer *out, const struct target *target) {
     put_number(out, target->where[KEY_ENV_PASS] != NULL);
     put_number(out, target->env_pass.count);
     for (size_t i = 0; i < target->env_pass.count; i++)
-        put(out, target->env_pass.items[i]);
+        put_string(out, target->env_pass.items[i]);
     put_text(out, target, target->results);
     /* The command finds them in its environment, whether they stand in its words or not. */
     put_number(out, target->n_axes);
     for (size_t i = 0; i < target->n_axes; i++) {
-        put(out, target->axes[i].name);
+        put_string(out, target->axes[i].name);
         put_text(out, target, target->axes[i].value);
     }
 }
@@ -122,12 +122,12 @@ static void put_target(struct buffer *out, const struct target *target) {
 char *shard_list_hash(const struct run_plan *plan) {
     _cleanup_buffer_ struct buffer text = {0};
 
-    put(&text, "vmtest list 3");
+    put_string(&text, "vmtest list 3");
     put_number(&text, plan->n_jobs);
     put_number(&text, plan->retries);
     put_number(&text, plan->flaky_fails);
     for (size_t i = 0; i < plan->n_jobs; i++) {
-        put(&text, plan->jobs[i].name);
+        put_string(&text, plan->jobs[i].name);
         put_target(&text, plan->jobs[i].target);
     }
     return digest_buffer(text.data ? text.data : "", text.size);
@@ -200,16 +200,16 @@ static struct part *list_times(const struct report *timings, size_t *ret_count) 
 static char *hash_times(const struct part *times, size_t count) {
     _cleanup_buffer_ struct buffer text = {0};
 
-    put(&text, "vmtest timings 1");
+    put_string(&text, "vmtest timings 1");
     for (size_t i = 0; i < count; i++) {
-        put(&text, times[i].name);
+        put_string(&text, times[i].name);
         put_number(&text, times[i].weight);
     }
     return digest_buffer(text.data ? text.data : "", text.size);
 }
 
 /* What is not known is taken for as long as the one in the middle of those that are. */
-static void weigh(struct part *parts, size_t count, const struct part *times, size_t n_times) {
+static void weigh_parts(struct part *parts, size_t count, const struct part *times, size_t n_times) {
     _cleanup_free_ struct part *known = xcalloc(count + 1, sizeof(*known));
     size_t n_known = 0;
 
@@ -289,7 +289,7 @@ void shard_select(struct run_plan *plan, const struct shard *shard, const struct
         _cleanup_free_ char *hash = hash_times(times, n_times);
 
         plan->list_hash = xasprintf("%s-%s", list, hash);
-        weigh(parts, count, times, n_times);
+        weigh_parts(parts, count, times, n_times);
         deal_by_time(parts, count, shard->count);
     } else {
         deal_by_name(parts, count, shard->count);

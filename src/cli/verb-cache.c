@@ -80,7 +80,7 @@ static size_t character_size(const char *text, int *ret_columns) {
 }
 
 /* A text for a terminal, which nothing in a file's name can confuse. Caller frees. */
-static char *printable(const char *text) {
+static char *name_printable(const char *text) {
     struct buffer clean = {0};
     size_t size;
     int columns;
@@ -92,7 +92,7 @@ static char *printable(const char *text) {
     return buffer_take(&clean);
 }
 
-/* The columns of a text that printable() has made. */
+/* The columns of a text that name_printable() has made. */
 static size_t text_width(const char *text) {
     size_t width = 0;
     size_t size;
@@ -137,8 +137,8 @@ static void append_row(struct strv *cells, const struct template_entry *entry, s
     _cleanup_free_ char *use = cache_age_text(now - entry->last_used / (int64_t)NSEC_PER_SEC);
 
     strv_append_printf(cells, "%.*s", (int)digits, entry->key);
-    strv_append_take(cells, printable(entry_name(entry)));
-    strv_append_take(cells, printable(str_empty(entry->kernel_release) ? "-" : entry->kernel_release));
+    strv_append_take(cells, name_printable(entry_name(entry)));
+    strv_append_take(cells, name_printable(str_empty(entry->kernel_release) ? "-" : entry->kernel_release));
     strv_append_take(cells, cache_size_text(entry->disk_size));
     strv_append(cells, age);
     strv_append_printf(cells, "%s ago", use);
@@ -229,7 +229,8 @@ int cache_list_run(const struct options *options, struct error **ret_error) {
 }
 
 /* Marks in `wanted` the templates that `name` stands for: made from a file of that name, or else of that key. */
-static int choose(const struct templates *templates, const char *name, bool *wanted, struct error **ret_error) {
+static int templates_choose(const struct templates *templates, const char *name, bool *wanted,
+                            struct error **ret_error) {
     size_t found = 0;
 
     for (size_t i = 0; i < templates->count; i++) {
@@ -288,7 +289,7 @@ int cache_clear_run(const struct options *options, struct error **ret_error) {
     for (size_t i = 0; i < templates.count; i++)
         wanted[i] = !name;
     if (name)
-        r = choose(&templates, name, wanted, ret_error);
+        r = templates_choose(&templates, name, wanted, ret_error);
     if (r == 0)
         r = remove_wanted(&templates, wanted, ret_error);
     return r < 0 ? EXIT_STATUS_UNAVAILABLE : 0;
@@ -318,7 +319,7 @@ int cache_verify_run(const struct options *options, struct error **ret_error) {
     digits = key_digits(&templates);
     for (size_t i = 0; i < templates.count; i++) {
         _cleanup_error_ struct error *reason = NULL;
-        _cleanup_free_ char *name = printable(entry_name(&templates.items[i]));
+        _cleanup_free_ char *name = name_printable(entry_name(&templates.items[i]));
         int r = template_verify(templates.items[i].key, &reason);
 
         if (r == -ENOENT)

@@ -11,8 +11,8 @@
 #include "cli/shard.h"
 #include "cli/verbs.h"
 #include "event/verdict.h"
-#include "report/result.h"
 #include "report/lines.h"
+#include "report/result.h"
 
 /* One entry of the job matrix. An axis with the name of another member is in "axes" alone. */
 static json_t *target_to_json(const struct target *target) {

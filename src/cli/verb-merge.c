@@ -9,11 +9,11 @@
 #include "cli/verbs.h"
 #include "event/verdict.h"
 #include "report/formats/github.h"
-#include "report/formats/report-json.h"
 #include "report/formats/report-join.h"
-#include "report/result.h"
-#include "report/lines.h"
+#include "report/formats/report-json.h"
 #include "report/formats/report-request.h"
+#include "report/lines.h"
+#include "report/result.h"
 
 /* Directories within each other that are looked into. */
 #define DEPTH_MAX 16
@@ -49,7 +49,7 @@ static int add_output(struct merge *merge, const char *text, struct error **ret_
     }
     for (size_t i = 0; i < merge->n_outputs; i++) {
         if (report_request_same(&merge->outputs[i], &request))
-            return error_new(ret_error, EINVAL, "merge: option '--report': '%s' is asked for twice",
+            return error_new(ret_error, EINVAL, "merge: option '--report': '%s' is requested twice",
                              request.path ? request.path : text);
     }
     merge->outputs = xreallocarray(merge->outputs, merge->n_outputs + 1, sizeof(*merge->outputs));
@@ -90,7 +90,7 @@ static void add_file(struct merge *merge, const char *path, bool found) {
         return; /* it was named twice: in a directory, and itself */
     r = report_read_json(path, &report, &error);
     if (r == -EBADMSG && found) {
-        strv_append_printf(&merge->notes, "%s is passed over", error_message(error));
+        strv_append_printf(&merge->notes, "%s is skipped", error_message(error));
     } else if (r < 0) {
         strv_append(&merge->problems, error_message(error));
     } else {
@@ -141,7 +141,7 @@ static void find_inputs(struct merge *merge, const struct strv *paths) {
         if (path_is_directory(path))
             add_directory(merge, path, 0);
         else if (stat(path, &status) == 0 && is_output(merge, &status))
-            strv_append_printf(&merge->problems, "%s is to be read, and --report would write over it", path);
+            strv_append_printf(&merge->problems, "%s is an input, and --report would overwrite it", path);
         else
             add_file(merge, path, false);
     }
@@ -213,7 +213,7 @@ int merge_run(const struct options *options, struct error **ret_error) {
     if (merge.problems.count > 0) {
         lines_print("", &merge.problems);
         (void)error_new(ret_error, EINVAL,
-                        "merge: these are not the reports of all shards of one run; nothing is written");
+                        "merge: these are not the reports of all shards of one run; no report was written");
         return EXIT_STATUS_UNAVAILABLE;
     }
     report = join_reports(merge.inputs, n_shards);

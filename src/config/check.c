@@ -38,7 +38,7 @@ static int check_command(const struct target *target, struct error **ret_error) 
         return error_new(ret_error, EINVAL, "%s: the target '%s' has no command; add command = \"...\"",
                          target_place(target), target->name);
     if (is_blank(target->command))
-        return error_new(ret_error, EINVAL, "%s: 'command' is empty; say what to run in the guest",
+        return error_new(ret_error, EINVAL, "%s: 'command' is empty; give a command to run in the guest",
                          target_where(target, KEY_COMMAND));
     return 0;
 }
@@ -180,7 +180,7 @@ static int check_share(const struct target *target, struct error **ret_error) {
         return error_new(ret_error, EINVAL, "%s: '%s' can be none with an image only, since a kernel's root is a share",
                          target_where(target, KEY_SHARE), target_key_name(target, KEY_SHARE));
     if (target->n_mounts > 0)
-        return error_new(ret_error, EINVAL, "%s: mounts cannot be had with '%s' = none; remove one of the two",
+        return error_new(ret_error, EINVAL, "%s: mounts need a share, but '%s' is none; remove one of the two",
                          target->mounts[0].where, target_key_name(target, KEY_SHARE));
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of config/ share among themselves. */
+/* Declarations shared by the files of config/ only. */
 #ifndef VMTEST_CONFIG_CONFIG_INTERNAL_H
 #define VMTEST_CONFIG_CONFIG_INTERNAL_H
 
@@ -59,6 +59,9 @@ struct parser {
 /* Fills *error, in front of the message the place. Its value is -EINVAL: `return parser_fail(...)`. */
 #define parser_fail(parser, position, ...) (parser_report((parser), (position), __VA_ARGS__), -EINVAL)
 void parser_report(struct parser *parser, struct toml_position position, const char *format, ...) _printf_(3, 4);
+
+/* The order of the text, for qsort(3). */
+int parser_compare_positions(const struct toml_position *a, const struct toml_position *b);
 
 /* A key that nobody knows: a warning, or with `strict` an error. `name` is its full dotted name. */
 int parser_unknown(struct parser *parser, struct toml_position position, const char *name,

@@ -208,12 +208,8 @@ static void items_deinit(struct items *items) {
 }
 
 static int compare_items(const void *a, const void *b) {
-    const struct toml_position *left = &((const struct item *)a)->table->position;
-    const struct toml_position *right = &((const struct item *)b)->table->position;
-
-    if (left->line != right->line)
-        return left->line < right->line ? -1 : 1;
-    return (left->column > right->column) - (left->column < right->column);
+    return parser_compare_positions(&((const struct item *)a)->table->position,
+                                    &((const struct item *)b)->table->position);
 }
 
 static int collect_items(struct parser *parser, const char *name, const struct toml_value *array, struct items *items) {

@@ -40,13 +40,10 @@ DEFINE_CLEANUP(cleanup_config, struct config *, config_free)
 #define _cleanup_config_ _cleanup_(cleanup_config)
 
 /*
- * Keeps the targets whose name matches the PCRE2 expression `filter` (unanchored search). -EINVAL for a bad
- * expression (with its offset and PCRE2's message), -ENOENT when nothing matches (names the targets there are).
- */
-int config_filter(struct config *config, const char *filter, struct error **ret_error) _must_check_;
-/*
- * The same with several expressions: a target is kept that one of the filters matches (or there is none), and none of
- * `excludes`. A filter that matches nothing is a warning where others match. Errors say which option they are about.
+ * Keeps the targets whose name one of the `filters` matches (or all without filters), and none of the `excludes`: PCRE2
+ * expressions, which may match anywhere in the name. A filter that matches nothing is a warning if another one matches.
+ * -EINVAL for a bad expression (with its offset and PCRE2's message), -ENOENT if no target is left. Errors name the
+ * option.
  */
 int config_select(struct config *config, const struct strv *filters, const struct strv *excludes,
                   struct error **ret_error) _must_check_;

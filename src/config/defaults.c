@@ -63,7 +63,7 @@ int parser_read_defaults(struct parser *parser, const struct toml_value *table) 
 }
 
 /* Whether a default goes with what the target is, and with what it says itself: `own`, by key. */
-static bool belongs(const struct target *target, const bool *own, enum config_key key) {
+static bool key_belongs(const struct target *target, const bool *own, enum config_key key) {
     enum rootfs_mode mode;
 
     if (own[key] && key != KEY_VM_MOUNTS)
@@ -104,7 +104,7 @@ int parser_apply_defaults(struct parser *parser, struct target *target) {
         own[key] = target->where[key] != NULL;
     parser->told = true;
     for (enum config_key key = 0; r == 0 && key < config_key_count; key++) {
-        if (parser->defaults[key] && belongs(target, own, key))
+        if (parser->defaults[key] && key_belongs(target, own, key))
             r = parser_set_value(parser, target, &config_keys[key], parser->defaults[key]);
     }
     parser->told = told;

@@ -42,7 +42,7 @@ static int fail_no_axis(struct parser *parser, const struct matrix *matrix, cons
     for (size_t i = 0; i < matrix->n_axes; i++)
         buffer_printf(&known, "%s%s", i ? ", " : "", matrix->axes[i].name);
     _cleanup_free_ char *axes = buffer_take(&known);
-    parser_report(parser, entry->position, "'exclude': '%s' is no axis of this matrix; %s%s", name,
+    parser_report(parser, entry->position, "'exclude': '%s' is not an axis of this matrix; %s%s", name,
                   matrix->n_axes == 0   ? "it has none"
                   : matrix->n_axes == 1 ? "its axis is "
                                         : "its axes are ",
@@ -109,7 +109,7 @@ int matrix_read_exclusions(struct matrix *matrix, struct parser *parser) {
     return 0;
 }
 
-static bool excludes(const struct matrix *matrix, const struct exclusion *exclusion) {
+static bool exclusion_matches(const struct matrix *matrix, const struct exclusion *exclusion) {
     for (size_t i = 0; i < matrix->n_axes; i++) {
         if (exclusion->matches[i] && !exclusion->matches[i][matrix->axes[i].current])
             return false;
@@ -119,7 +119,7 @@ static bool excludes(const struct matrix *matrix, const struct exclusion *exclus
 
 bool matrix_is_excluded(const struct matrix *matrix) {
     for (size_t i = 0; i < matrix->n_exclusions; i++) {
-        if (excludes(matrix, &matrix->exclusions[i]))
+        if (exclusion_matches(matrix, &matrix->exclusions[i]))
             return true;
     }
     return false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeping the targets whose name matches a regular expression. */
+/* The choice of targets by regular expressions that match their names. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -91,23 +91,7 @@ void config_keep(struct config *config, const bool *keep) {
     config->n_targets = kept;
 }
 
-int config_filter(struct config *config, const char *filter, struct error **ret_error) {
-    _cleanup_free_ bool *keep = xcalloc(config->n_targets + 1, sizeof(*keep));
-    size_t count;
-    int r = filter_mark(config, filter, keep, &count, ret_error);
-
-    if (r < 0)
-        return r;
-    if (count == 0) {
-        _cleanup_free_ char *shown = config_quote(filter, strlen(filter));
-
-        return filter_no_match(config, shown, ret_error);
-    }
-    config_keep(config, keep);
-    return 0;
-}
-
-/* Marks what one of the filters matches. */
+/* Marks the targets that at least one filter matches. */
 static int mark_filters(struct config *config, const struct strv *filters, bool *keep, struct error **ret_error) {
     _cleanup_strv_ struct strv unmatched = {0};
 
@@ -148,7 +132,7 @@ static int mark_excludes(const struct config *config, const struct strv *exclude
         left += keep[i];
     }
     if (left == 0 && config->n_targets > 0)
-        return error_new(ret_error, ENOENT, "no target of %s is left to be run", config->path);
+        return error_new(ret_error, ENOENT, "no target of %s is left to run", config->path);
     return 0;
 }
 

@@ -96,12 +96,7 @@ static int collect_axes(struct matrix *matrix, struct parser *parser, const char
 }
 
 static int compare_axes(const void *a, const void *b) {
-    const struct toml_position *left = &((const struct axis *)a)->position;
-    const struct toml_position *right = &((const struct axis *)b)->position;
-
-    if (left->line != right->line)
-        return left->line < right->line ? -1 : 1;
-    return (left->column > right->column) - (left->column < right->column);
+    return parser_compare_positions(&((const struct axis *)a)->position, &((const struct axis *)b)->position);
 }
 
 struct variable {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a parser says: errors and warnings with their place, and the user's text made fit to stand in them. */
+/* Errors and warnings of the parser with their place, and the user's text made safe to quote in them. */
 #include "base/str.h"
 #include "config/config-internal.h"
 
@@ -59,6 +59,12 @@ void parser_report(struct parser *parser, struct toml_position position, const c
         (void)error_new(parser->error, EINVAL, "%s:%u:%u: %s", parser->path, position.line, position.column, text);
 }
 
+int parser_compare_positions(const struct toml_position *a, const struct toml_position *b) {
+    if (a->line != b->line)
+        return a->line < b->line ? -1 : 1;
+    return (a->column > b->column) - (a->column < b->column);
+}
+
 static const char *last_part(const char *name) {
     const char *dot = strrchr(name, '.');
 
@@ -91,7 +97,7 @@ int parser_warn(struct parser *parser, struct toml_position position, const char
     if (parser->strict)
         return parser_fail(parser, position, "%s", text);
     if (warnings->count == WARNINGS_LIMIT)
-        strv_append_printf(warnings, "%s:%u:%u: this unknown key and those behind it are ignored", parser->path,
+        strv_append_printf(warnings, "%s:%u:%u: this unknown key and those after it are ignored", parser->path,
                            position.line, position.column);
     if (warnings->count < WARNINGS_LIMIT)
         strv_append_printf(warnings, "%s:%u:%u: %s", parser->path, position.line, position.column, text);

@@ -49,7 +49,7 @@ void placeholder_collect(const struct toml_value *value, struct strv *names) {
 }
 
 /* What stands for a name, or NULL. An axis' own name comes before another's with ".name" behind it. */
-static const char *replacement(const struct matrix *matrix, const char *name, size_t length) {
+static const char *placeholder_value(const struct matrix *matrix, const char *name, size_t length) {
     size_t suffix = strlen(label_suffix);
     bool may_be_label = length > suffix && strncmp(name + length - suffix, label_suffix, suffix) == 0;
     const char *label = NULL;
@@ -73,7 +73,7 @@ void placeholder_replace(const struct matrix *matrix, const char *text, struct b
 
     while ((brace = strchr(at, '{'))) {
         size_t length = brace[1] == '{' ? 0 : name_length(text, brace);
-        const char *value = length > 0 ? replacement(matrix, brace + 1, length) : NULL;
+        const char *value = length > 0 ? placeholder_value(matrix, brace + 1, length) : NULL;
 
         buffer_append(out, at, (size_t)(brace - at));
         buffer_append_string(out, value ? value : "{");

@@ -131,12 +131,12 @@ int config_parse_duration(const char *text, uint64_t *ret_nsec, struct error **r
     int r = duration_read(text, &nsec);
 
     if (r == -ERANGE)
-        return error_new(ret_error, ERANGE, "'%s' is too long; at most 500 years fit", shown);
+        return error_new(ret_error, ERANGE, "'%s' is too long; the most is 500 years", shown);
     if (r < 0)
         return error_new(ret_error, EINVAL,
                          "'%s' is not a duration; write it as 90s, 5m, 1h30m, 250ms or a number of seconds", shown);
     if (nsec == 0)
-        return error_new(ret_error, ERANGE, "'%s' is no time at all; a duration must be more than zero", shown);
+        return error_new(ret_error, ERANGE, "'%s' is zero; a duration must be more than zero", shown);
     *ret_nsec = nsec;
     return 0;
 }

@@ -10,7 +10,7 @@ static const char *const pseudo_directories[] = {"/proc", "/sys", "/dev"};
  * A guest path without empty and `.` parts and without a slash at the end; "/" becomes "". Caller frees; NULL when
  * there is a `..`.
  */
-static char *normalise(const char *path) {
+static char *path_normalize(const char *path) {
     struct buffer result = {0};
 
     while (*(path += strspn(path, "/"))) {
@@ -43,7 +43,7 @@ static int guest_path(struct parser *parser, const struct toml_entry *entry, cha
     if (key[0] != '/')
         return parser_fail(parser, entry->position,
                            "the guest path '%s' in 'vm.mounts' is not absolute; begin it with a slash", shown);
-    path = normalise(key);
+    path = path_normalize(key);
     if (!path)
         return parser_fail(parser, entry->position, "the guest path '%s' has '..' in it; write it without", shown);
     if (str_empty(path))

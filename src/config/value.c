@@ -95,7 +95,7 @@ static int set_seconds(struct parser *parser, const struct toml_value *value, co
     if (isnan(seconds) || seconds <= 0)
         return parser_fail(parser, value->position, "'%s' must be more than zero seconds", name);
     if (nsec >= (double)UINT64_MAX)
-        return parser_fail(parser, value->position, "'%s' is too long; at most 500 years fit", name);
+        return parser_fail(parser, value->position, "'%s' is too long; the most is 500 years", name);
     *field = nsec < 1 ? 1 : (uint64_t)nsec;
     return 0;
 }

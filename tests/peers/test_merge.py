@@ -196,7 +196,7 @@ def test_other_files_of_a_directory_are_passed_over_with_a_note(merge):
     reports = {**good(), "other.json": '{"a": 1}', "broken.json": "{", "notes.txt": "x"}
     status, _, errors, _ = merge(reports)
     assert status == 0
-    assert "other.json: it is not a report of vmtest is passed over" in errors and "broken.json" in errors
+    assert "other.json: it is not a report of vmtest is skipped" in errors and "broken.json" in errors
     assert "notes.txt" not in errors
 
 
@@ -225,7 +225,7 @@ def test_two_reports_of_one_file_are_an_error_and_so_is_one_that_is_read(vmtest,
     merge(good())
     reports = tmp_path / "reports"
     for arguments, message in (
-        ([reports, "--report", f"junit={tmp_path}/o", "--report", f"tap={tmp_path}/./o"], "is asked for twice"),
+        ([reports, "--report", f"junit={tmp_path}/o", "--report", f"tap={tmp_path}/./o"], "is requested twice"),
         ([reports / "1.json", reports / "2/r.json", reports / "3.json", "--report", f"markdown={reports}/1.json"],
          "--report would write over it"),
     ):

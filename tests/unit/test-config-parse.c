@@ -193,7 +193,7 @@ static void warnings_are_bounded(void **state) {
         buffer_printf(&text, "x%d = 1\n", i);
     _cleanup_config_ struct config *config = parse(text.data);
     assert_int_equal(config->warnings.count, 101);
-    assert_string_equal(config->warnings.items[100], "f.toml:105:1: this unknown key and those behind it are ignored");
+    assert_string_equal(config->warnings.items[100], "f.toml:105:1: this unknown key and those after it are ignored");
 }
 
 static void text_is_taken_as_it_is(void **state) {

@@ -41,8 +41,8 @@ static void durations_are_read(void **state) {
 
 static void what_is_no_duration_is_refused(void **state) {
     static const char hint[] = "is not a duration; write it as 90s, 5m, 1h30m, 250ms or a number of seconds";
-    static const char none[] = "is no time at all; a duration must be more than zero";
-    static const char large[] = "is too long; at most 500 years fit";
+    static const char none[] = "is zero; a duration must be more than zero";
+    static const char large[] = "is too long; the most is 500 years";
     static const struct {
         const char *text;
         const char *reason;

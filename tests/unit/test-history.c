@@ -279,7 +279,7 @@ static void a_place_that_cannot_be_written_is_an_error_only_where_it_says_someth
     /* Nothing can be renamed to it, and it cannot be removed. */
     assert_int_equal(mkdir(occupied, 0700), 0);
     assert_true(history_begin(occupied, plan, &error) < 0);
-    assert_non_null(strstr(error_message(error), "--failed will go by the runs before this one"));
+    assert_non_null(strstr(error_message(error), "--failed will use the runs before this one"));
     remove_directory(directory);
 }
 

@@ -426,13 +426,13 @@ static void what_is_wrong_with_exclude_is_said(void **state) {
         {HEAD "a = ['x']\nexclude = [{}]",
          "f.toml:6:12: 'exclude' has an empty table, which would leave out everything; name an axis in it"},
         {HEAD "a = ['x']\nexclude = [{ b = 'x' }]",
-         "f.toml:6:14: 'exclude': 'b' is no axis of this matrix; its axis is a"},
+         "f.toml:6:14: 'exclude': 'b' is not an axis of this matrix; its axis is a"},
         {HEAD "a = ['x']\nvm.num_cpus = [1]\nexclude = [{ kernel = 'x' }]",
-         "f.toml:7:14: 'exclude': 'kernel' is no axis of this matrix; its axes are a, vm.num_cpus"},
+         "f.toml:7:14: 'exclude': 'kernel' is not an axis of this matrix; its axes are a, vm.num_cpus"},
         {"[[matrix]]\nname = 'n'\nexclude = [{ a = 'x' }]",
-         "f.toml:3:14: 'exclude': 'a' is no axis of this matrix; it has none"},
+         "f.toml:3:14: 'exclude': 'a' is not an axis of this matrix; it has none"},
         {"[[matrix]]\nname = 'n'\nb = ['x']\nexclude = [{ b = 'x' }]",
-         "f.toml:4:14: 'exclude': 'b' is no axis of this matrix; it has none (f.toml:3:1: unknown key 'b' is ignored; "
+         "f.toml:4:14: 'exclude': 'b' is not an axis of this matrix; it has none (f.toml:3:1: unknown key 'b' is ignored; "
          "to make it an axis, write {b} where it is wanted)"},
         {HEAD "a = ['x']\nexclude = [{ a = { b = 1 } }]",
          "f.toml:6:18: 'exclude': 'a' must be a pattern, a number, true or false, or a list of them, not a table"},

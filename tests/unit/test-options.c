@@ -263,7 +263,7 @@ static const struct {
     {"-k K --num-cpus 99999999999999999999 ls",
      "option '--num-cpus': '99999999999999999999' is not a number from 1 to 255"},
     {"-k K --timeout soon ls", "option '--timeout': 'soon' is not a duration*"},
-    {"-k K --boot-timeout 0 ls", "option '--boot-timeout': '0' is no time at all*"},
+    {"-k K --boot-timeout 0 ls", "option '--boot-timeout': '0' is zero*"},
     {"-k K --memory lots ls", "option '--memory': 'lots' is not an amount of memory*"},
     {"-k K --memory 1K ls", "option '--memory': '1K' is too little memory*"},
     {"-k K -q '' ls", "option '--qemu-command' is empty; remove it or give it a value"},

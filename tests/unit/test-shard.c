@@ -86,7 +86,7 @@ static void what_cannot_be_told_is_an_error_that_says_so(void **state) {
         {"auto/4", {"CI_NODE_INDEXES=1"}, "needs one of these"},
         {"auto", {"JOB_COMPLETION_INDEX=0"}, "auto/N"},
         {"auto/4", {"JOB_COMPLETION_INDEX=4"}, "not within 4"},
-        {"auto/4", {"JOB_COMPLETION_INDEX=x"}, "is 'x', which is no number"},
+        {"auto/4", {"JOB_COMPLETION_INDEX=x"}, "is 'x', which is not a number"},
         {"auto", {"CI_NODE_INDEX=1"}, "CI_NODE_TOTAL is not set"},
         {"auto", {"CI_NODE_INDEX=0", "CI_NODE_TOTAL=4"}, "CI_NODE_INDEX is 0"},
         {"auto", {"CI_NODE_INDEX=5", "CI_NODE_TOTAL=4"}, "not within 4"},
