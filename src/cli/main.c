@@ -25,13 +25,9 @@ static int error_print(const struct error *error, int status) {
     return status;
 }
 
-static bool environment_set(const char *name) {
-    return !str_empty(getenv(name));
-}
-
 /* VMTEST_LOG: to .vmtest.log while the terminal is in use, else to standard error. */
 static void start_log(void) {
-    if (!environment_set("VMTEST_LOG"))
+    if (str_empty(getenv("VMTEST_LOG")))
         return;
     if (isatty(STDOUT_FILENO))
         log_set_fd(open(".vmtest.log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));

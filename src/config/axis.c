@@ -50,8 +50,7 @@ static bool takes_path(const struct axis *axis, const char *text) {
     return axis->row->type == CONFIG_PATH || (axis->row->type == CONFIG_PROGRAM && strchr(text, '/'));
 }
 
-/* A path without empty and `.` parts. Caller frees. */
-static char *clean_path(const char *path) {
+char *config_clean_path(const char *path) {
     struct buffer clean = {0};
 
     while (*(path += strspn(path, "/"))) {
@@ -135,7 +134,7 @@ static int add_matches(struct axis *axis, struct parser *parser, const struct to
     if (paths.count > MATRIX_MAX - axis->n_values)
         return parser_fail(parser, item->position, "'%s' has more than %d values", axis->name, MATRIX_MAX);
     for (size_t i = 0; i < paths.count; i++) {
-        char *clean = clean_path(paths.items[i]);
+        char *clean = config_clean_path(paths.items[i]);
 
         free(paths.items[i]);
         paths.items[i] = clean;
@@ -210,7 +209,7 @@ static int add_item(struct axis *axis, struct parser *parser, const struct toml_
         _cleanup_free_ char *path = path_resolve(parser->directory, text);
 
         free(text);
-        value->text = clean_path(path);
+        value->text = config_clean_path(path);
     }
     return 0;
 }
@@ -324,7 +323,7 @@ void axis_set_path_labels(struct axis_value *values, size_t count) {
     _cleanup_free_ struct entry *sorted = xcalloc(count, sizeof(*sorted));
 
     for (size_t i = 0; i < count; i++) {
-        strv_append_take(&paths, clean_path(values[i].text));
+        strv_append_take(&paths, config_clean_path(values[i].text));
         depths[i] = 1;
     }
     while (count > 1 && cut_common_part(&paths))

@@ -17,6 +17,9 @@ char *config_quote(const char *text, size_t length);
 /* Whether there is a control character (C0, DEL or C1 in UTF-8). */
 bool config_has_control(const char *text);
 
+/* A path without empty and `.` parts and without a slash at its end; "/" becomes "". Caller frees. */
+char *config_clean_path(const char *path);
+
 /* The row of a key's full name, or NULL. */
 const struct config_key_row *config_find_key(const char *name);
 static inline enum config_key config_key_of(const struct config_key_row *row) {

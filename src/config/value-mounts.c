@@ -6,29 +6,6 @@
 /* Where the guest has file systems of its own. */
 static const char *const pseudo_directories[] = {"/proc", "/sys", "/dev"};
 
-/*
- * A guest path without empty and `.` parts and without a slash at the end; "/" becomes "". Caller frees; NULL when
- * there is a `..`.
- */
-static char *path_normalize(const char *path) {
-    struct buffer result = {0};
-
-    while (*(path += strspn(path, "/"))) {
-        size_t length = strcspn(path, "/");
-
-        if (length == 2 && strncmp(path, "..", 2) == 0) {
-            buffer_deinit(&result);
-            return NULL;
-        }
-        if (length != 1 || path[0] != '.') {
-            buffer_append(&result, "/", 1);
-            buffer_append(&result, path, length);
-        }
-        path += length;
-    }
-    return buffer_take(&result);
-}
-
 /* Checks the key of an entry and gives its normalised path, which the caller frees. */
 static int guest_path(struct parser *parser, const struct toml_entry *entry, char **ret_path) {
     _cleanup_free_ char *key = parser_expand(parser, entry->position, entry->key, entry->key_length);
@@ -43,8 +20,9 @@ static int guest_path(struct parser *parser, const struct toml_entry *entry, cha
     if (key[0] != '/')
         return parser_fail(parser, entry->position,
                            "the guest path '%s' in 'vm.mounts' is not absolute; begin it with a slash", shown);
-    path = path_normalize(key);
-    if (!path)
+    path = config_clean_path(key);
+    _cleanup_free_ char *parts = xasprintf("%s/", path);
+    if (strstr(parts, "/../"))
         return parser_fail(parser, entry->position, "the guest path '%s' has '..' in it; write it without", shown);
     if (str_empty(path))
         return parser_fail(parser, entry->position, "'vm.mounts' cannot replace the guest's root; use 'rootfs'");
