@@ -227,7 +227,7 @@ def test_two_reports_of_one_file_are_an_error_and_so_is_one_that_is_read(vmtest,
     for arguments, message in (
         ([reports, "--report", f"junit={tmp_path}/o", "--report", f"tap={tmp_path}/./o"], "is requested twice"),
         ([reports / "1.json", reports / "2/r.json", reports / "3.json", "--report", f"markdown={reports}/1.json"],
-         "--report would write over it"),
+         "--report would overwrite it"),
     ):
         done = subprocess.run([vmtest, "merge", *arguments], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode in (2, 69) and message in done.stderr
