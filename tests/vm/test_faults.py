@@ -525,7 +525,7 @@ class TestPoorHost:
         result = run(["-i", image_of("mini"), "--no-template", "true"], cwd=uncovered.directory,
                      program=uncovered.vmtest, prefix=self.with_mounts(("/var/tmp", "ro")))
         assert result.status == 69, str(result)
-        assert len(result.errors) == 1 and "/var/tmp (TMPDIR): Read-only file system" in result.errors[0], str(result)
+        assert len(result.errors) == 1 and "(TMPDIR): cannot make a directory in /var/tmp: Read-only file system" in result.errors[0], str(result)
 
     def test_a_home_that_is_read_only_costs_only_the_cache(self, run, kernel, project, small):
         result = run(["-k", kernel, "echo ran"], cwd=project, prefix=self.with_mounts((small, "ro")),
