@@ -100,7 +100,7 @@ int base64_decode(struct buffer *buffer, const char *text, size_t length, struct
         /* 18 bits for 2 bytes, or 12 bits for 1. */
         if ((bits & (rest == 3 ? 0x3 : 0xf)) != 0) {
             buffer->data[buffer->size] = '\0';
-            return error_new(ret_error, EINVAL, "base64: bits behind the last byte are not 0");
+            return error_new(ret_error, EINVAL, "base64: bits after the last byte are not 0");
         }
         bits <<= rest == 3 ? 6 : 12;
         for (size_t i = 0; i + 1 < rest; i++)

@@ -13,7 +13,7 @@ void base64_encode(struct buffer *buffer, const void *data, size_t size);
 
 /*
  * Appends the bytes that `text` stands for to `buffer`. -EINVAL, with `buffer` as it was, for a character outside the
- * alphabet (white space too), missing or misplaced padding, and bits behind the last byte that are not 0.
+ * alphabet (white space too), missing or misplaced padding, and bits after the last byte that are not 0.
  */
 int base64_decode(struct buffer *buffer, const char *text, size_t length, struct error **ret_error) _must_check_;
 

@@ -79,7 +79,7 @@ static bool is_new(const char *name, const char *of) {
 }
 
 /* Removes what nobody is writing any more. */
-static void sweep(const char *directory, const char *of) {
+static void sweep_temporary_files(const char *directory, const char *of) {
     _cleanup_closedir_ DIR *entries = opendir(directory);
     const struct dirent *entry;
 
@@ -97,14 +97,14 @@ static void sweep(const char *directory, const char *of) {
 }
 
 void file_sweep(const char *directory) {
-    sweep(directory, NULL);
+    sweep_temporary_files(directory, NULL);
 }
 
 /* What earlier writers of the file have left when they were killed. */
 static void sweep_beside(const char *path) {
     _cleanup_free_ char *directory = path_parent(path);
 
-    sweep(directory, path_basename(path));
+    sweep_temporary_files(directory, path_basename(path));
 }
 
 int file_write_atomically(const char *path, const void *data, size_t size, mode_t mode, struct error **ret_error) {

@@ -49,7 +49,7 @@ bool path_exists(const char *path);
 char *path_resolve(const char *directory, const char *path);
 /* The part before the last slash ("." or "/" where there is none). Caller frees. */
 char *path_parent(const char *path);
-/* The part behind the last slash; points into `path`. */
+/* The part after the last slash; points into `path`. */
 const char *path_basename(const char *path);
 /* Whether `path` is `directory` or lies below it; both absolute and normalised. */
 bool path_is_below(const char *path, const char *directory);

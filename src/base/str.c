@@ -3,30 +3,30 @@
 
 #include <stdio.h>
 
-static void *check(void *pointer) {
+static void *pointer_check(void *pointer) {
     if (!pointer)
         abort();
     return pointer;
 }
 
 void *xmalloc(size_t size) {
-    return check(malloc(size ? size : 1));
+    return pointer_check(malloc(size ? size : 1));
 }
 
 void *xcalloc(size_t count, size_t size) {
-    return check(calloc(count ? count : 1, size ? size : 1));
+    return pointer_check(calloc(count ? count : 1, size ? size : 1));
 }
 
 void *xreallocarray(void *pointer, size_t count, size_t size) {
-    return check(reallocarray(pointer, count ? count : 1, size ? size : 1));
+    return pointer_check(reallocarray(pointer, count ? count : 1, size ? size : 1));
 }
 
 char *xstrdup(const char *string) {
-    return check(strdup(string));
+    return pointer_check(strdup(string));
 }
 
 char *xstrndup(const char *string, size_t length) {
-    return check(strndup(string, length));
+    return pointer_check(strndup(string, length));
 }
 
 char *xvasprintf(const char *format, va_list args) {

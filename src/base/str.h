@@ -59,7 +59,7 @@ void buffer_append_string(struct buffer *buffer, const char *string);
 void buffer_printf(struct buffer *buffer, const char *format, ...) _printf_(2, 3);
 /* Removes `size` bytes at the front. */
 void buffer_consume(struct buffer *buffer, size_t size);
-/* Makes room for `size` more bytes behind buffer->size and returns where they begin. */
+/* Makes room for `size` more bytes after buffer->size and returns where they begin. */
 void *buffer_reserve(struct buffer *buffer, size_t size);
 /* The content as a string that the caller frees; the buffer is empty afterwards. Never NULL. */
 char *buffer_take(struct buffer *buffer);

@@ -281,7 +281,7 @@ int kernel_unpack(const struct kernel *kernel, struct buffer *ret_vmlinux, struc
     }
     if (kernel->compression == KERNEL_UNKNOWN_COMPRESSION || size < 4)
         return error_new(ret_error, EOPNOTSUPP, "%s: its payload is packed in a way that is not known", kernel->path);
-    /* The last word is the unpacked size: gzip's own, put behind the stream by the kernel's build for all others. */
+    /* The last word is the unpacked size: gzip's own, appended to the stream by the kernel's build for all others. */
     struct unpack_limits limits = {.expected = get_le(payload, size - 4, 4), .limit = VMLINUX_LIMIT};
     if (kernel->compression != KERNEL_GZIP)
         size -= 4;

@@ -20,7 +20,7 @@ static struct qemu_config common_config(const struct target *target, const struc
         .cpu = preparation->accel == ACCEL_KVM ? target->kvm_cpu_args : preparation->arch->cpu_tcg,
         .stable_clock = accel_has_clock(preparation->arch->stable_clock, NULL),
         .num_cpus = target->num_cpus,
-        .one_thread = preparation->one_thread,
+        .single_threaded_tcg = preparation->single_threaded_tcg,
         .memory = target->memory,
         .kernel_args = target->kernel_args,
         .firmware = target->uefi ? &preparation->firmware : NULL,

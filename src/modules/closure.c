@@ -55,7 +55,7 @@ static int open_kmod(struct closure *closure, struct error **ret_error) {
     const struct modules *modules = closure->modules;
     if (!modules->directory)
         return 0;
-    closure->view = modules->index ? index_view(modules->index) : NULL;
+    closure->view = modules->index ? depmod_view(modules->index) : NULL;
     const char *directory = closure->view ? closure->view : modules->directory;
     closure->kmod = kmod_new(directory, no_configuration);
     if (!closure->kmod)
@@ -70,7 +70,7 @@ static int open_kmod(struct closure *closure, struct error **ret_error) {
 /* Where the file is that libkmod has at `path` in the view: unpacked beside the index, or in the modules directory. */
 static char *module_path(const struct closure *closure, const char *name, const char *path) {
     const struct modules *modules = closure->modules;
-    char *unpacked = modules->index ? index_unpacked(modules->index, name) : NULL;
+    char *unpacked = modules->index ? depmod_unpacked(modules->index, name) : NULL;
     if (unpacked)
         return unpacked;
     const char *relative = closure->view ? str_skip_prefix(path, closure->view) : NULL;
@@ -133,13 +133,13 @@ static void note_missing(struct closure *closure, const struct driver *driver, e
         closure->lacks_transport = true;
 }
 
-static int find_driver(struct closure *closure, struct evidence *evidence, const struct driver *driver,
+static int find_driver(struct closure *closure, struct built_in *built_in, const struct driver *driver,
                        bool need_overlay, struct error **ret_error) {
     enum driver_state state;
     bool needed = driver->need == DRIVER_ALWAYS || (driver->need == DRIVER_OVERLAY && need_overlay);
     if (find_in_modules(closure, driver) || !needed)
         return 0;
-    int r = evidence_ask(evidence, driver, &state, ret_error);
+    int r = built_in_ask(built_in, driver, &state, ret_error);
     if (r == 0 && state != DRIVER_BUILT_IN)
         note_missing(closure, driver, state);
     return r;
@@ -179,15 +179,15 @@ static int report_missing(const struct closure *closure, struct error **ret_erro
 int modules_closure(const struct kernel *kernel, const struct modules *modules, const struct share_transport *transport,
                     bool need_overlay, struct module_file **ret_files, size_t *ret_count, struct error **ret_error) {
     _cleanup_(closure_deinit) struct closure closure = {.kernel = kernel, .modules = modules, .transport = transport};
-    _cleanup_(evidence_deinit) struct evidence evidence = {.kernel = kernel, .modules_directory = modules->directory};
+    _cleanup_(built_in_deinit) struct built_in built_in = {.kernel = kernel, .modules_directory = modules->directory};
     int r = open_kmod(&closure, ret_error);
     size_t i = 0;
     for (; i < n_drivers && r == 0 && drivers[i].need == DRIVER_ALWAYS; i++)
-        r = find_driver(&closure, &evidence, &drivers[i], need_overlay, ret_error);
+        r = find_driver(&closure, &built_in, &drivers[i], need_overlay, ret_error);
     for (const struct driver *driver = transport->drivers; driver->module && r == 0; driver++)
-        r = find_driver(&closure, &evidence, driver, need_overlay, ret_error);
+        r = find_driver(&closure, &built_in, driver, need_overlay, ret_error);
     for (; i < n_drivers && r == 0; i++)
-        r = find_driver(&closure, &evidence, &drivers[i], need_overlay, ret_error);
+        r = find_driver(&closure, &built_in, &drivers[i], need_overlay, ret_error);
     if (r == 0 && closure.missing.count > 0)
         r = report_missing(&closure, ret_error);
     if (r < 0)

@@ -24,7 +24,7 @@
 #define ORDER_LIMIT ((size_t)64 << 20)
 #define KEY_VERSION 1 /* to be raised with every change of what is written */
 
-char *index_module_name(const char *path) {
+char *depmod_module_name(const char *path) {
     const char *base = path_basename(path);
     char *name = xstrndup(base, strcspn(base, "."));
     for (char *at = name; *at; at++)
@@ -49,7 +49,7 @@ static void add_to_key(XXH3_state_t *state, int directory, const char *path) {
     (void)XXH3_128bits_update(state, facts, sizeof(facts));
 }
 
-char *index_key(const char *directory, const struct strv *watched) {
+char *depmod_key(const char *directory, const struct strv *watched) {
     static const char *const top[] = {".", "modules.order", "modules.builtin", "modules.builtin.modinfo"};
     _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     XXH3_state_t *state = XXH3_createState();
@@ -75,16 +75,16 @@ static size_t path_priority(const char *path) {
     return ARRAY_SIZE(first);
 }
 
-static void add_module(struct index_modules *modules, const char *path) {
+static void add_module(struct depmod_modules *modules, const char *path) {
     if (modules->count == modules->capacity) {
         modules->capacity = modules->capacity ? modules->capacity * 2 : 512;
         modules->items = xreallocarray(modules->items, modules->capacity, sizeof(*modules->items));
     }
     modules->items[modules->count++] =
-        (struct index_module){.path = xstrdup(path), .order = SIZE_MAX, .priority = path_priority(path)};
+        (struct depmod_module){.path = xstrdup(path), .order = SIZE_MAX, .priority = path_priority(path)};
 }
 
-static int list_directory(struct index_modules *modules, int parent, const char *name, const char *prefix,
+static int list_directory(struct depmod_modules *modules, int parent, const char *name, const char *prefix,
                           unsigned depth) {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -120,7 +120,7 @@ static int list_directory(struct index_modules *modules, int parent, const char 
 }
 
 /* One line of a build tree's modules.order: "a/b.ko", since Linux 6.x "a/b.o", and before 5.3 "kernel/a/b.ko". */
-static void list_order_line(struct index_modules *modules, int directory, const char *line) {
+static void list_order_line(struct depmod_modules *modules, int directory, const char *line) {
     struct stat st;
     _cleanup_free_ char *path =
         str_has_suffix(line, ".o") ? xasprintf("%.*s.ko", (int)strlen(line) - 2, line) : xstrdup(line);
@@ -135,7 +135,7 @@ static void list_order_line(struct index_modules *modules, int directory, const 
     strv_append(&modules->watched, found);
 }
 
-static int list_build_tree(struct index_modules *modules, const char *directory) {
+static int list_build_tree(struct depmod_modules *modules, const char *directory) {
     _cleanup_buffer_ struct buffer order = {0};
     _cleanup_free_ char *path = xasprintf("%s/modules.order", directory);
     int r = file_read(path, ORDER_LIMIT, &order, NULL);
@@ -150,11 +150,11 @@ static int list_build_tree(struct index_modules *modules, const char *directory)
     return 0;
 }
 
-int index_list(const char *directory, bool build_tree, struct index_modules *ret, struct error **ret_error) {
-    struct index_modules modules = {.directory = directory, .cancel_fd = -1};
+int depmod_list(const char *directory, bool build_tree, struct depmod_modules *ret, struct error **ret_error) {
+    struct depmod_modules modules = {.directory = directory, .cancel_fd = -1};
     int r = build_tree ? list_build_tree(&modules, directory) : list_directory(&modules, AT_FDCWD, directory, "", 0);
     if (r < 0) {
-        index_modules_deinit(&modules);
+        depmod_modules_deinit(&modules);
         return error_errno(ret_error, r, "cannot read the modules directory %s", directory);
     }
     *ret = modules;
@@ -162,7 +162,7 @@ int index_list(const char *directory, bool build_tree, struct index_modules *ret
 }
 
 static int compare_names(const void *a, const void *b) {
-    const struct index_module *x = a, *y = b;
+    const struct depmod_module *x = a, *y = b;
     int order = strcmp(x->name, y->name);
     if (order != 0)
         return order;
@@ -172,22 +172,22 @@ static int compare_names(const void *a, const void *b) {
 }
 
 static int compare_order(const void *a, const void *b) {
-    const struct index_module *x = a, *y = b;
+    const struct depmod_module *x = a, *y = b;
     if (x->order != y->order)
         return x->order < y->order ? -1 : 1;
     return strcmp(x->path, y->path);
 }
 
-static void free_module(struct index_module *module) {
+static void free_module(struct depmod_module *module) {
     free(module->path);
     free(module->name);
     free(module->dependencies);
 }
 
 /* Gives the module of this line its place. A line names the file as it was built, uncompressed. */
-static void apply_order_line(struct index_modules *modules, const char *line, size_t number) {
-    _cleanup_free_ char *name = index_module_name(line);
-    struct index_module wanted = {.name = name, .path = name};
+static void apply_order_line(struct depmod_modules *modules, const char *line, size_t number) {
+    _cleanup_free_ char *name = depmod_module_name(line);
+    struct depmod_module wanted = {.name = name, .path = name};
     size_t low = 0, high = modules->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -206,10 +206,10 @@ static void apply_order_line(struct index_modules *modules, const char *line, si
         modules->items[low].order = number;
 }
 
-void index_sort(struct index_modules *modules) {
+void depmod_sort(struct depmod_modules *modules) {
     size_t kept = 0;
     for (size_t i = 0; i < modules->count; i++)
-        modules->items[i].name = index_module_name(modules->items[i].path);
+        modules->items[i].name = depmod_module_name(modules->items[i].path);
     if (modules->count == 0)
         return;
     qsort(modules->items, modules->count, sizeof(*modules->items), compare_names);
@@ -231,7 +231,7 @@ void index_sort(struct index_modules *modules) {
     qsort(modules->items, modules->count, sizeof(*modules->items), compare_order);
 }
 
-void index_modules_deinit(struct index_modules *modules) {
+void depmod_modules_deinit(struct depmod_modules *modules) {
     for (size_t i = 0; i < modules->count; i++)
         free_module(&modules->items[i]);
     free(modules->items);
@@ -240,5 +240,5 @@ void index_modules_deinit(struct index_modules *modules) {
             (void)munmap(modules->mappings[i].data, modules->mappings[i].size);
     free(modules->mappings);
     strv_deinit(&modules->watched);
-    *modules = (struct index_modules){0};
+    *modules = (struct depmod_modules){0};
 }

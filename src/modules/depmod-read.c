@@ -47,7 +47,8 @@ static int append_info(const struct kmod_module *module, struct buffer *records)
     static const struct {
         const char *key;
         char kind;
-    } wanted[] = {{"alias", INDEX_RECORD_ALIAS}, {"depends", INDEX_RECORD_DEPENDS}, {"softdep", INDEX_RECORD_SOFTDEP}};
+    } wanted[] = {
+        {"alias", DEPMOD_RECORD_ALIAS}, {"depends", DEPMOD_RECORD_DEPENDS}, {"softdep", DEPMOD_RECORD_SOFTDEP}};
     struct kmod_list *list = NULL, *at;
     int r = kmod_module_get_info(module, &list);
     if (r < 0)
@@ -62,7 +63,7 @@ static int append_info(const struct kmod_module *module, struct buffer *records)
     list = NULL;
     if (kmod_module_get_symbols(module, &list) >= 0) {
         kmod_list_foreach(at, list) {
-            append_record(records, INDEX_RECORD_SYMBOL, kmod_module_symbol_get_symbol(at));
+            append_record(records, DEPMOD_RECORD_SYMBOL, kmod_module_symbol_get_symbol(at));
         }
         kmod_module_symbols_free_list(list);
     }
@@ -97,7 +98,7 @@ static void read_module(struct kmod_ctx *kmod, const char *path, struct buffer *
         log_debug("%s: cannot be read as a module: %s", path, strerror(-r));
 }
 
-static int read_stride(const struct index_modules *modules, size_t first, size_t step, int fd) {
+static int read_stride(const struct depmod_modules *modules, size_t first, size_t step, int fd) {
     static const char *const no_configuration[] = {NULL};
     _cleanup_(unref_kmod) struct kmod_ctx *kmod = kmod_new(modules->directory, no_configuration);
     _cleanup_buffer_ struct buffer result = {0};
@@ -115,7 +116,7 @@ static int read_stride(const struct index_modules *modules, size_t first, size_t
     return fd_write_all(fd, result.data ? result.data : "", result.size);
 }
 
-_Noreturn static void reader_run(const struct index_modules *modules, size_t first, size_t step, int fd) {
+_Noreturn static void reader_run(const struct depmod_modules *modules, size_t first, size_t step, int fd) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     sigset_t none;
     /* The caller's handlers set flags of the caller's: here a signal simply ends it. */
@@ -153,7 +154,7 @@ static int wait_for_reader(struct reader *reader, int cancel_fd, const char *dir
 }
 
 /* Maps what a reader left and hands each module its records. */
-static int take_records(struct index_modules *modules, int fd, struct error **ret_error) {
+static int take_records(struct depmod_modules *modules, int fd, struct error **ret_error) {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return error_errno(ret_error, errno, "cannot index the modules in %s", modules->directory);
@@ -164,7 +165,7 @@ static int take_records(struct index_modules *modules, int fd, struct error **re
     if (data == MAP_FAILED)
         return error_errno(ret_error, errno, "cannot index the modules in %s", modules->directory);
     modules->mappings = xreallocarray(modules->mappings, modules->n_mappings + 1, sizeof(*modules->mappings));
-    modules->mappings[modules->n_mappings++] = (struct index_mapping){.data = data, .size = size};
+    modules->mappings[modules->n_mappings++] = (struct depmod_mapping){.data = data, .size = size};
     for (size_t at = 0; size - at >= RECORD_HEADER;) {
         size_t place, length;
         memcpy(&place, data + at, sizeof(place));
@@ -188,7 +189,7 @@ static size_t count_readers(size_t n_modules) {
     return count;
 }
 
-static int start_readers(const struct index_modules *modules, struct reader *readers, size_t count,
+static int start_readers(const struct depmod_modules *modules, struct reader *readers, size_t count,
                          struct error **ret_error) {
     for (size_t i = 0; i < count; i++) {
         readers[i].fd = memfd_create("vmtest-module-index", MFD_CLOEXEC);
@@ -203,7 +204,7 @@ static int start_readers(const struct index_modules *modules, struct reader *rea
     return 0;
 }
 
-static int read_records(struct index_modules *modules, struct error **ret_error) {
+static int read_records(struct depmod_modules *modules, struct error **ret_error) {
     struct reader readers[READERS_LIMIT];
     size_t count = count_readers(modules->count);
     for (size_t i = 0; i < count; i++)
@@ -220,7 +221,7 @@ static int read_records(struct index_modules *modules, struct error **ret_error)
     return r;
 }
 
-const char *index_next_record(const struct index_module *module, const char *record) {
+const char *depmod_next_record(const struct depmod_module *module, const char *record) {
     if (module->records_size == 0)
         return NULL;
     const char *end = module->records + module->records_size;
@@ -229,32 +230,32 @@ const char *index_next_record(const struct index_module *module, const char *rec
 }
 
 static int compare_name_to_item(const void *name, const void *item) {
-    return strcmp(name, (*(const struct index_module *const *)item)->name);
+    return strcmp(name, (*(const struct depmod_module *const *)item)->name);
 }
 
 static int compare_items(const void *a, const void *b) {
-    return strcmp((*(const struct index_module *const *)a)->name, (*(const struct index_module *const *)b)->name);
+    return strcmp((*(const struct depmod_module *const *)a)->name, (*(const struct depmod_module *const *)b)->name);
 }
 
 /* One walk over the modules that one module needs. */
 struct walk {
-    const struct index_modules *modules;
-    struct index_module **by_name;
+    const struct depmod_modules *modules;
+    struct depmod_module **by_name;
     size_t *seen; /* per module the number of the walk that met it last */
     size_t number;
     size_t *found; /* dependencies first */
     size_t n_found;
 };
 
-static void walk_dependencies(struct walk *walk, const struct index_module *module) {
-    for (const char *record = NULL; (record = index_next_record(module, record));) {
-        if (record[0] != INDEX_RECORD_DEPENDS)
+static void walk_dependencies(struct walk *walk, const struct depmod_module *module) {
+    for (const char *record = NULL; (record = depmod_next_record(module, record));) {
+        if (record[0] != DEPMOD_RECORD_DEPENDS)
             continue;
         for (const char *at = record + 1; *at; at += strcspn(at, ","), at += *at == ',') {
             _cleanup_free_ char *text = xstrndup(at, strcspn(at, ","));
-            _cleanup_free_ char *name = index_module_name(text);
-            struct index_module **item =
-                bsearch(name, walk->by_name, walk->modules->count, sizeof(struct index_module *), compare_name_to_item);
+            _cleanup_free_ char *name = depmod_module_name(text);
+            struct depmod_module **item = bsearch(name, walk->by_name, walk->modules->count,
+                                                  sizeof(struct depmod_module *), compare_name_to_item);
             if (!item)
                 continue; /* built in */
             size_t place = (size_t)(*item - walk->modules->items);
@@ -267,14 +268,14 @@ static void walk_dependencies(struct walk *walk, const struct index_module *modu
     }
 }
 
-void index_resolve(struct index_modules *modules) {
-    _cleanup_free_ struct index_module **by_name = xcalloc(modules->count + 1, sizeof(struct index_module *));
+void depmod_resolve(struct depmod_modules *modules) {
+    _cleanup_free_ struct depmod_module **by_name = xcalloc(modules->count + 1, sizeof(struct depmod_module *));
     _cleanup_free_ size_t *seen = xcalloc(modules->count + 1, sizeof(*seen));
     _cleanup_free_ size_t *found = xcalloc(modules->count + 1, sizeof(*found));
     for (size_t i = 0; i < modules->count; i++)
         by_name[i] = &modules->items[i];
     if (modules->count > 0)
-        qsort(by_name, modules->count, sizeof(struct index_module *), compare_items);
+        qsort(by_name, modules->count, sizeof(struct depmod_module *), compare_items);
     for (size_t i = 0; i < modules->count; i++) {
         struct walk walk = {.modules = modules, .by_name = by_name, .seen = seen, .number = i + 1, .found = found};
         seen[i] = i + 1;
@@ -288,9 +289,9 @@ void index_resolve(struct index_modules *modules) {
     }
 }
 
-int index_read(struct index_modules *modules, struct error **ret_error) {
+int depmod_read(struct depmod_modules *modules, struct error **ret_error) {
     int r = read_records(modules, ret_error);
     if (r == 0)
-        index_resolve(modules);
+        depmod_resolve(modules);
     return r;
 }

@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "modules/drivers.h"
-#include "modules/depmod-internal.h"
 #include "kernel/unpack.h"
+#include "modules/depmod-internal.h"
+#include "modules/drivers.h"
 
-static int unpack_one(const struct index_modules *modules, const struct index_module *module, const char *target,
+static int unpack_one(const struct depmod_modules *modules, const struct depmod_module *module, const char *target,
                       struct error **ret_error) {
     _cleanup_free_ char *from = xasprintf("%s/%s", modules->directory, module->path);
     _cleanup_free_ char *to = xasprintf("%s/%s.ko", target, module->name);
@@ -22,10 +22,10 @@ static int unpack_one(const struct index_modules *modules, const struct index_mo
     return r < 0 ? r : file_write_atomically(to, content.data, content.size, 0644, ret_error);
 }
 
-int index_unpack(const struct index_modules *modules, const char *target, struct error **ret_error) {
+int depmod_unpack(const struct depmod_modules *modules, const char *target, struct error **ret_error) {
     int r = 0;
     for (size_t i = 0; i < modules->count && r == 0; i++) {
-        const struct index_module *module = &modules->items[i];
+        const struct depmod_module *module = &modules->items[i];
         if (!driver_is_known(module->name))
             continue;
         r = unpack_one(modules, module, target, ret_error);

@@ -35,7 +35,7 @@ static int write_file(const char *target, const char *name, const struct buffer 
 }
 
 /* Reads a file of the modules directory that need not be there. */
-static void read_source(const struct index_modules *modules, const char *name, struct buffer *ret) {
+static void read_source(const struct depmod_modules *modules, const char *name, struct buffer *ret) {
     _cleanup_free_ char *path = xasprintf("%s/%s", modules->directory, name);
     if (file_read(path, SOURCE_LIMIT, ret, NULL) < 0)
         buffer_append(ret, "", 0);
@@ -49,11 +49,11 @@ static int write_trie(const char *target, const char *name, struct trie *trie, s
     return write_file(target, name, &content, ret_error);
 }
 
-typedef void fill_fn(const struct index_modules *modules, struct output *output);
+typedef void fill_fn(const struct depmod_modules *modules, struct output *output);
 
-static void fill_dependencies(const struct index_modules *modules, struct output *output) {
+static void fill_dependencies(const struct depmod_modules *modules, struct output *output) {
     for (size_t i = 0; i < modules->count; i++) {
-        const struct index_module *module = &modules->items[i];
+        const struct depmod_module *module = &modules->items[i];
         _cleanup_buffer_ struct buffer line = {0};
         buffer_printf(&line, "%s:", module->path);
         for (size_t j = 0; j < module->n_dependencies; j++) {
@@ -67,10 +67,10 @@ static void fill_dependencies(const struct index_modules *modules, struct output
 }
 
 /* Aliases and symbols: alias NAME MODULE. */
-static void fill_records(const struct index_modules *modules, char kind, const char *prefix, struct output *output) {
+static void fill_records(const struct depmod_modules *modules, char kind, const char *prefix, struct output *output) {
     for (size_t i = 0; i < modules->count; i++) {
-        const struct index_module *module = &modules->items[i];
-        for (const char *record = NULL; (record = index_next_record(module, record));) {
+        const struct depmod_module *module = &modules->items[i];
+        for (const char *record = NULL; (record = depmod_next_record(module, record));) {
             if (record[0] != kind)
                 continue;
             _cleanup_free_ char *alias = xasprintf("%s%s", prefix, record + 1);
@@ -79,7 +79,7 @@ static void fill_records(const struct index_modules *modules, char kind, const c
             buffer_append_string(&output->text, " ");
             buffer_append_string(&output->text, module->name);
             buffer_append_string(&output->text, "\n");
-            if (kind == INDEX_RECORD_ALIAS)
+            if (kind == DEPMOD_RECORD_ALIAS)
                 trie_add_alias(&output->trie, alias, module->name, (uint32_t)i);
             else
                 trie_add(&output->trie, alias, module->name, (uint32_t)i);
@@ -87,31 +87,31 @@ static void fill_records(const struct index_modules *modules, char kind, const c
     }
 }
 
-static void fill_aliases(const struct index_modules *modules, struct output *output) {
+static void fill_aliases(const struct depmod_modules *modules, struct output *output) {
     buffer_append_string(&output->text, "# Aliases that the modules give themselves.\n");
-    fill_records(modules, INDEX_RECORD_ALIAS, "", output);
+    fill_records(modules, DEPMOD_RECORD_ALIAS, "", output);
 }
 
-static void fill_symbols(const struct index_modules *modules, struct output *output) {
+static void fill_symbols(const struct depmod_modules *modules, struct output *output) {
     buffer_append_string(&output->text, "# Symbols that the modules export.\n");
-    fill_records(modules, INDEX_RECORD_SYMBOL, "symbol:", output);
+    fill_records(modules, DEPMOD_RECORD_SYMBOL, "symbol:", output);
 }
 
-static void fill_softdeps(const struct index_modules *modules, struct output *output) {
+static void fill_softdeps(const struct depmod_modules *modules, struct output *output) {
     buffer_append_string(&output->text, "# Modules to load before or after others.\n");
     for (size_t i = 0; i < modules->count; i++)
-        for (const char *record = NULL; (record = index_next_record(&modules->items[i], record));)
-            if (record[0] == INDEX_RECORD_SOFTDEP)
+        for (const char *record = NULL; (record = depmod_next_record(&modules->items[i], record));)
+            if (record[0] == DEPMOD_RECORD_SOFTDEP)
                 buffer_printf(&output->text, "softdep %s %s\n", modules->items[i].name, record + 1);
 }
 
 /* Device nodes that load a module when opened: NAME of "devname:NAME" with the numbers of a char- or block-major. */
-static void fill_devname(const struct index_module *module, struct buffer *text) {
+static void fill_devname(const struct depmod_module *module, struct buffer *text) {
     const char *name = NULL;
     char type = 0;
     unsigned major = 0, minor = 0;
-    for (const char *record = NULL; (record = index_next_record(module, record));) {
-        if (record[0] != INDEX_RECORD_ALIAS)
+    for (const char *record = NULL; (record = depmod_next_record(module, record));) {
+        if (record[0] != DEPMOD_RECORD_ALIAS)
             continue;
         unsigned a, b;
         const char *devname = str_skip_prefix(record + 1, "devname:");
@@ -128,14 +128,14 @@ static void fill_devname(const struct index_module *module, struct buffer *text)
         buffer_printf(text, "%s %s %c%u:%u\n", module->name, name, type, major, minor);
 }
 
-static void fill_devnames(const struct index_modules *modules, struct output *output) {
+static void fill_devnames(const struct depmod_modules *modules, struct output *output) {
     buffer_append_string(&output->text, "# Device nodes that load a module when they are opened.\n");
     for (size_t i = 0; i < modules->count; i++)
         fill_devname(&modules->items[i], &output->text);
 }
 
 /* What is built in: made by the kernel's build, copied so that the index stands alone. */
-static int write_builtin(const struct index_modules *modules, const char *target, struct error **ret_error) {
+static int write_builtin(const struct depmod_modules *modules, const char *target, struct error **ret_error) {
     _cleanup_buffer_ struct buffer list = {0};
     _cleanup_(trie_deinit) struct trie trie = {0};
     read_source(modules, "modules.builtin", &list);
@@ -144,14 +144,14 @@ static int write_builtin(const struct index_modules *modules, const char *target
         return r;
     char *state;
     for (char *line = list.data ? strtok_r(list.data, "\n", &state) : NULL; line; line = strtok_r(NULL, "\n", &state)) {
-        _cleanup_free_ char *name = index_module_name(line);
+        _cleanup_free_ char *name = depmod_module_name(line);
         trie_add(&trie, name, "", 0);
     }
     return write_trie(target, "modules.builtin.bin", &trie, ret_error);
 }
 
 /* modules.builtin.modinfo is a row of strings "MODULE.KEY=VALUE", each with its NUL. */
-static int write_builtin_aliases(const struct index_modules *modules, const char *target, struct error **ret_error) {
+static int write_builtin_aliases(const struct depmod_modules *modules, const char *target, struct error **ret_error) {
     _cleanup_buffer_ struct buffer modinfo = {0};
     _cleanup_(trie_deinit) struct trie trie = {0};
     read_source(modules, "modules.builtin.modinfo", &modinfo);
@@ -166,19 +166,19 @@ static int write_builtin_aliases(const struct index_modules *modules, const char
         const char *alias = dot ? str_skip_prefix(dot, ".alias=") : NULL;
         if (!alias)
             continue;
-        _cleanup_free_ char *name = index_module_name(record);
+        _cleanup_free_ char *name = depmod_module_name(record);
         trie_add_alias(&trie, alias, name, 0);
     }
     return write_trie(target, "modules.builtin.alias.bin", &trie, ret_error);
 }
 
-static int write_order(const struct index_modules *modules, const char *target, struct error **ret_error) {
+static int write_order(const struct depmod_modules *modules, const char *target, struct error **ret_error) {
     _cleanup_buffer_ struct buffer order = {0};
     read_source(modules, "modules.order", &order);
     return write_file(target, "modules.order", &order, ret_error);
 }
 
-int index_write(const struct index_modules *modules, const char *target, struct error **ret_error) {
+int depmod_write(const struct depmod_modules *modules, const char *target, struct error **ret_error) {
     static const struct {
         const char *text;
         const char *trie;

@@ -24,7 +24,7 @@
 #define PRIVATE_PREFIX "vmtest-modules-"
 #define LIST_LIMIT ((size_t)64 << 20)
 
-bool index_exists(const char *directory) {
+bool depmod_exists(const char *directory) {
     /* What kmod_load_resources() insists on. */
     static const char *const files[] = {"modules.dep.bin", "modules.alias.bin", "modules.symbols.bin",
                                         "modules.builtin.bin"};
@@ -36,18 +36,18 @@ bool index_exists(const char *directory) {
     return true;
 }
 
-char *index_view(const char *index) {
+char *depmod_view(const char *index) {
     _cleanup_free_ char *entry = path_parent(index);
     return xasprintf("%s/view", entry);
 }
 
-char *index_unpacked(const char *index, const char *name) {
+char *depmod_unpacked(const char *index, const char *name) {
     _cleanup_free_ char *entry = path_parent(index);
     _cleanup_free_ char *path = xasprintf("%s/unpacked/%s.ko", entry, name);
     return path_exists(path) ? TAKE_PTR(path) : NULL;
 }
 
-void index_remove(const char *index) {
+void depmod_remove(const char *index) {
     _cleanup_free_ char *entry = path_parent(index);
     (void)directory_remove(AT_FDCWD, entry);
 }
@@ -89,18 +89,18 @@ static int link_all(const char *from, const char *target, const char *view) {
     return 0;
 }
 
-static int fill_entry(struct index_modules *modules, const char *entry, struct error **ret_error) {
+static int fill_entry(struct depmod_modules *modules, const char *entry, struct error **ret_error) {
     _cleanup_free_ char *index = xasprintf("%s/index", entry);
     _cleanup_free_ char *view = xasprintf("%s/view", entry);
     _cleanup_free_ char *unpacked = xasprintf("%s/unpacked", entry);
     if (mkdir(index, 0755) < 0 || mkdir(view, 0755) < 0 || mkdir(unpacked, 0755) < 0 || chmod(entry, 0755) < 0)
         return error_errno(ret_error, errno, "cannot make the index of the modules in %s", modules->directory);
-    index_sort(modules);
-    int r = index_read(modules, ret_error);
+    depmod_sort(modules);
+    int r = depmod_read(modules, ret_error);
     if (r == 0)
-        r = index_write(modules, index, ret_error);
+        r = depmod_write(modules, index, ret_error);
     if (r == 0)
-        r = index_unpack(modules, unpacked, ret_error);
+        r = depmod_unpack(modules, unpacked, ret_error);
     if (r < 0)
         return r;
     /* The index comes first, so that its files win, by names that stay right when the entry is renamed. */
@@ -119,22 +119,22 @@ static char *find_cached(const char *parent, const char *list_path, const char *
         return NULL;
     for (char *path = strtok_r(list.data, "\n", &state); path; path = strtok_r(NULL, "\n", &state))
         strv_append(&watched, path);
-    _cleanup_free_ char *key = index_key(directory, &watched);
+    _cleanup_free_ char *key = depmod_key(directory, &watched);
     _cleanup_free_ char *index = xasprintf("%s/%s/index", parent, key);
-    return index_exists(index) ? TAKE_PTR(index) : NULL;
+    return depmod_exists(index) ? TAKE_PTR(index) : NULL;
 }
 
 /* Gives the finished entry its name in the cache; gives its index. */
-static char *publish(const char *made, const char *parent, const char *list_path, const struct index_modules *modules,
-                     struct error **ret_error) {
-    _cleanup_free_ char *key = index_key(modules->directory, &modules->watched);
+static char *depmod_publish(const char *made, const char *parent, const char *list_path,
+                            const struct depmod_modules *modules, struct error **ret_error) {
+    _cleanup_free_ char *key = depmod_key(modules->directory, &modules->watched);
     _cleanup_free_ char *final = xasprintf("%s/%s", parent, key);
     _cleanup_free_ char *index = xasprintf("%s/index", final);
     _cleanup_free_ char *list = strv_join(&modules->watched, "\n");
     if (rename(made, final) < 0) {
         int code = errno;
         (void)directory_remove(AT_FDCWD, made);
-        if (!index_exists(index)) {
+        if (!depmod_exists(index)) {
             (void)error_errno(ret_error, code, "cannot put the index of the modules at %s", final);
             return NULL;
         }
@@ -146,18 +146,18 @@ static char *publish(const char *made, const char *parent, const char *list_path
     return TAKE_PTR(index);
 }
 
-int index_build(const char *directory, const char *release, bool build_tree, const char *cache_directory, int cancel_fd,
-                modules_notice_fn *notice, void *notice_data, char **ret_index, bool *ret_temporary,
-                struct error **ret_error) {
+int depmod_build(const char *directory, const char *release, bool build_tree, const char *cache_directory,
+                 int cancel_fd, modules_notice_fn *notice, void *notice_data, char **ret_index, bool *ret_temporary,
+                 struct error **ret_error) {
     _cleanup_free_ char *parent = cache_directory ? xasprintf("%s/modules", cache_directory) : NULL;
-    _cleanup_free_ char *list_key = index_key(directory, &(struct strv){0});
+    _cleanup_free_ char *list_key = depmod_key(directory, &(struct strv){0});
     _cleanup_free_ char *list_path = parent ? xasprintf("%s/%s.list", parent, list_key) : NULL;
     _cleanup_free_ char *index = parent ? find_cached(parent, list_path, directory) : NULL;
     bool temporary = false;
     directory_sweep(private_parent(), PRIVATE_PREFIX);
     if (!index) {
-        _cleanup_(index_modules_deinit) struct index_modules modules = {0};
-        int r = index_list(directory, build_tree, &modules, ret_error);
+        _cleanup_(depmod_modules_deinit) struct depmod_modules modules = {0};
+        int r = depmod_list(directory, build_tree, &modules, ret_error);
         if (r < 0)
             return r;
         _cleanup_free_ char *made = make_in_cache(parent);
@@ -176,7 +176,7 @@ int index_build(const char *directory, const char *release, bool build_tree, con
             (void)directory_remove(AT_FDCWD, made);
             return r;
         }
-        index = temporary ? xasprintf("%s/index", made) : publish(made, parent, list_path, &modules, ret_error);
+        index = temporary ? xasprintf("%s/index", made) : depmod_publish(made, parent, list_path, &modules, ret_error);
         if (!index)
             return -EIO;
     }

@@ -19,7 +19,7 @@ enum driver_state { DRIVER_ABSENT, DRIVER_BUILT_IN, DRIVER_MODULE };
  * What tells which drivers a kernel has: its configuration beside it or within it, else its code. Read when first
  * asked, as it may cost unpacking the kernel. Start with the first four members set.
  */
-struct evidence {
+struct built_in {
     const struct kernel *kernel;
     const char *modules_directory; /* or NULL */
 
@@ -30,8 +30,8 @@ struct evidence {
     size_t code_size;
 };
 
-int evidence_ask(struct evidence *evidence, const struct driver *driver, enum driver_state *ret,
+int built_in_ask(struct built_in *built_in, const struct driver *driver, enum driver_state *ret,
                  struct error **ret_error) __attribute__((warn_unused_result));
-void evidence_deinit(struct evidence *evidence);
+void built_in_deinit(struct built_in *built_in);
 
 #endif

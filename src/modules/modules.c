@@ -57,7 +57,7 @@ char *modules_kernel_tree(const struct kernel *kernel) {
 }
 
 /* Takes `directory` if it holds modules. */
-static bool take(struct modules *modules, const char *directory) {
+static bool modules_take_directory(struct modules *modules, const char *directory) {
     _cleanup_free_ char *path = realpath(directory, NULL);
     const char *shown = path ? path : directory;
     if (!strv_contains(&modules->searched, shown))
@@ -70,11 +70,11 @@ static bool take(struct modules *modules, const char *directory) {
 
 static bool take_below(struct modules *modules, const char *root, const char *between, const char *release) {
     _cleanup_free_ char *path = xasprintf("%s/%s%s", str_equal(root, "/") ? "" : root, between, release);
-    return take(modules, path);
+    return modules_take_directory(modules, path);
 }
 
 static bool take_build_tree(struct modules *modules, const char *directory) {
-    if (!is_build_tree(directory) || !take(modules, directory))
+    if (!is_build_tree(directory) || !modules_take_directory(modules, directory))
         return false;
     modules->build_tree = true;
     return true;
@@ -84,7 +84,7 @@ static void find_near(const struct kernel *kernel, struct modules *modules) {
     _cleanup_free_ char *own = modules_kernel_directory(kernel);
     _cleanup_free_ char *parent = path_parent(own);
     _cleanup_free_ char *tree = modules_kernel_tree(kernel);
-    if (strcmp(path_basename(own), kernel->release) == 0 && take(modules, own))
+    if (strcmp(path_basename(own), kernel->release) == 0 && modules_take_directory(modules, own))
         return;
     if (take_build_tree(modules, tree))
         return;
@@ -132,7 +132,7 @@ static int find_explicit(const struct kernel *kernel, const char *given, struct 
     if (holds_modules(path) && looks_like_release(name) && strcmp(name, kernel->release) != 0)
         return error_new(ret_error, EINVAL, "modules: %s has the modules of %s, but the kernel %s is %s", given, name,
                          kernel->path, kernel->release);
-    if (take(modules, path))
+    if (modules_take_directory(modules, path))
         return 0;
     _cleanup_free_ char *releases = list_releases(path);
     _cleanup_free_ char *others = str_empty(releases) ? xstrdup("") : xasprintf(" (only of %s)", releases);
@@ -153,9 +153,9 @@ int modules_find(const struct kernel *kernel, const char *explicit_directory, co
     } else {
         find_near(kernel, &modules);
     }
-    if (modules.directory && !index_exists(modules.directory)) {
-        int r = index_build(modules.directory, kernel->release, modules.build_tree, cache_directory, cancel_fd, notice,
-                            notice_data, &modules.index, &modules.temporary, ret_error);
+    if (modules.directory && !depmod_exists(modules.directory)) {
+        int r = depmod_build(modules.directory, kernel->release, modules.build_tree, cache_directory, cancel_fd, notice,
+                             notice_data, &modules.index, &modules.temporary, ret_error);
         if (r < 0)
             return r;
     }
@@ -166,7 +166,7 @@ int modules_find(const struct kernel *kernel, const char *explicit_directory, co
 
 void modules_deinit(struct modules *modules) {
     if (modules->temporary && modules->index)
-        index_remove(modules->index);
+        depmod_remove(modules->index);
     free(modules->directory);
     free(modules->index);
     strv_deinit(&modules->searched);

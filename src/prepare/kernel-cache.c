@@ -33,54 +33,54 @@ enum field {
     N_FIELDS,
 };
 
-struct kernel_shelf *kernel_shelf_new(void) {
-    struct kernel_shelf *shelf = xcalloc(1, sizeof(*shelf));
+struct kernel_cache *kernel_cache_new(void) {
+    struct kernel_cache *kernel_cache = xcalloc(1, sizeof(*kernel_cache));
     int pair[2];
 
-    *shelf = (struct kernel_shelf){.read_fd = -1, .write_fd = -1};
+    *kernel_cache = (struct kernel_cache){.read_fd = -1, .write_fd = -1};
     if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0) {
-        shelf->read_fd = pair[0];
-        shelf->write_fd = pair[1];
+        kernel_cache->read_fd = pair[0];
+        kernel_cache->write_fd = pair[1];
     }
-    return shelf;
+    return kernel_cache;
 }
 
-static void item_deinit(struct kernel_shelf_item *item) {
+static void item_deinit(struct kernel_cache_item *item) {
     buffer_deinit(&item->text);
     (void)fd_close(item->kernel_fd);
     (void)fd_close(item->initrd_fd);
 }
 
-void kernel_shelf_free(struct kernel_shelf *shelf) {
-    if (!shelf)
+void kernel_cache_free(struct kernel_cache *kernel_cache) {
+    if (!kernel_cache)
         return;
-    for (size_t i = 0; i < shelf->count; i++)
-        item_deinit(&shelf->items[i]);
-    (void)fd_close(shelf->read_fd);
-    (void)fd_close(shelf->write_fd);
-    free(shelf);
+    for (size_t i = 0; i < kernel_cache->count; i++)
+        item_deinit(&kernel_cache->items[i]);
+    (void)fd_close(kernel_cache->read_fd);
+    (void)fd_close(kernel_cache->write_fd);
+    free(kernel_cache);
 }
 
 /* Where the item of this name is, or SIZE_MAX. */
-static size_t find(const struct kernel_shelf *shelf, const char *name) {
-    for (size_t i = 0; i < shelf->count; i++) {
-        if (str_equal(shelf->items[i].text.data, name))
+static size_t kernel_cache_find(const struct kernel_cache *kernel_cache, const char *name) {
+    for (size_t i = 0; i < kernel_cache->count; i++) {
+        if (str_equal(kernel_cache->items[i].text.data, name))
             return i;
     }
     return SIZE_MAX;
 }
 
-static void put(struct kernel_shelf *shelf, const struct kernel_shelf_item *item) {
-    size_t place = find(shelf, item->text.data);
+static void kernel_cache_put(struct kernel_cache *kernel_cache, const struct kernel_cache_item *item) {
+    size_t place = kernel_cache_find(kernel_cache, item->text.data);
 
-    if (place == SIZE_MAX && shelf->count < KERNEL_SHELF_MAX) {
-        shelf->items[shelf->count++] = *item;
+    if (place == SIZE_MAX && kernel_cache->count < KERNEL_CACHE_MAX) {
+        kernel_cache->items[kernel_cache->count++] = *item;
         return;
     }
     if (place == SIZE_MAX)
-        place = shelf->oldest++ % KERNEL_SHELF_MAX;
-    item_deinit(&shelf->items[place]);
-    shelf->items[place] = *item;
+        place = kernel_cache->oldest++ % KERNEL_CACHE_MAX;
+    item_deinit(&kernel_cache->items[place]);
+    kernel_cache->items[place] = *item;
 }
 
 union control {
@@ -88,13 +88,13 @@ union control {
     char space[CMSG_SPACE(N_FDS * sizeof(int))];
 };
 
-void kernel_shelf_receive(struct kernel_shelf *shelf) {
-    struct kernel_shelf_item item = {.kernel_fd = -1, .initrd_fd = -1};
+void kernel_cache_receive(struct kernel_cache *kernel_cache) {
+    struct kernel_cache_item item = {.kernel_fd = -1, .initrd_fd = -1};
     union control control = {0};
     struct iovec part = {.iov_base = buffer_reserve(&item.text, MESSAGE_MAX), .iov_len = MESSAGE_MAX};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-    ssize_t got = recvmsg(shelf->read_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    ssize_t got = recvmsg(kernel_cache->read_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     const struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     int fds[N_FDS];
 
@@ -108,7 +108,7 @@ void kernel_shelf_receive(struct kernel_shelf *shelf) {
         item_deinit(&item);
         return;
     }
-    put(shelf, &item);
+    kernel_cache_put(kernel_cache, &item);
 }
 
 static char *state_text(const struct stat *status) {
@@ -131,7 +131,7 @@ static char *state_of(const char *path) {
     return stat(path, &status) < 0 ? xstrdup("") : state_text(&status);
 }
 
-void kernel_shelf_note(struct strv *inputs, const char *path) {
+void kernel_cache_note(struct strv *inputs, const char *path) {
     struct stat status;
     bool found = stat(path, &status) == 0;
 
@@ -149,7 +149,7 @@ static char *name_of(const struct target *target) {
 }
 
 /* The strings of an item. They point into it. */
-static size_t split(const struct buffer *text, const char **ret_strings, size_t max) {
+static size_t strings_split(const struct buffer *text, const char **ret_strings, size_t max) {
     size_t count = 0;
 
     for (size_t at = 0; at < text->size && count < max; at += strlen(text->data + at) + 1)
@@ -197,16 +197,16 @@ static char *digest_or_null(const char *text) {
     return str_empty(text) ? NULL : xstrdup(text);
 }
 
-bool kernel_shelf_take(const struct kernel_shelf *shelf, const struct target *target, const char *cache,
+bool kernel_cache_take(const struct kernel_cache *kernel_cache, const struct target *target, const char *cache,
                        struct preparation *preparation) {
     _cleanup_free_ char *name = name_of(target);
-    size_t place = shelf ? find(shelf, name) : SIZE_MAX;
+    size_t place = kernel_cache ? kernel_cache_find(kernel_cache, name) : SIZE_MAX;
 
     if (place == SIZE_MAX)
         return false;
-    const struct kernel_shelf_item *item = &shelf->items[place];
+    const struct kernel_cache_item *item = &kernel_cache->items[place];
     _cleanup_free_ const char **strings = xcalloc(item->text.size, sizeof(*strings));
-    size_t count = split(&item->text, strings, item->text.size);
+    size_t count = strings_split(&item->text, strings, item->text.size);
     if (count < N_FIELDS || !inputs_unchanged(strings, count) ||
         !file_unchanged(item->kernel_fd, strings[FIELD_KERNEL_STATE]) ||
         !find_modules(target, strings, cache, preparation->cancel_fd, &preparation->modules))
@@ -229,7 +229,7 @@ bool kernel_shelf_take(const struct kernel_shelf *shelf, const struct target *ta
     return true;
 }
 
-static void add(struct buffer *text, const char *string) {
+static void strings_add(struct buffer *text, const char *string) {
     const char *value = string ? string : "";
 
     buffer_append(text, value, strlen(value) + 1);
@@ -243,7 +243,8 @@ static bool is_unchangeable(int fd) {
            fcntl(fd, F_ADD_SEALS, seals) == 0;
 }
 
-static void send_item(const struct kernel_shelf *shelf, const struct buffer *text, int kernel_fd, int initrd_fd) {
+static void send_item(const struct kernel_cache *kernel_cache, const struct buffer *text, int kernel_fd,
+                      int initrd_fd) {
     const int fds[N_FDS] = {kernel_fd, initrd_fd};
     union control control = {0};
     struct iovec part = {.iov_base = text->data, .iov_len = text->size};
@@ -253,11 +254,11 @@ static void send_item(const struct kernel_shelf *shelf, const struct buffer *tex
 
     *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(fds))};
     memcpy(CMSG_DATA(header), fds, sizeof(fds));
-    if (sendmsg(shelf->write_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    if (sendmsg(kernel_cache->write_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_debug("the prepared kernel is not handed on: %s", strerror(errno));
 }
 
-void kernel_shelf_offer(const struct kernel_shelf *shelf, const struct target *target,
+void kernel_cache_offer(const struct kernel_cache *kernel_cache, const struct target *target,
                         const struct preparation *preparation) {
     const struct strv *inputs = &preparation->inputs;
     _cleanup_free_ char *name = NULL;
@@ -265,21 +266,21 @@ void kernel_shelf_offer(const struct kernel_shelf *shelf, const struct target *t
     _cleanup_buffer_ struct buffer text = {0};
     struct stat status;
 
-    if (!shelf || shelf->write_fd < 0 || inputs->count == 0 || preparation->modules.temporary ||
+    if (!kernel_cache || kernel_cache->write_fd < 0 || inputs->count == 0 || preparation->modules.temporary ||
         (preparation->kernel_taken && !preparation->kernel_digest) || strv_contains(inputs, "?") ||
         fstat(preparation->kernel_fd, &status) < 0)
         return;
     name = name_of(target);
     state = state_text(&status);
-    add(&text, name);
-    add(&text, preparation->release);
-    add(&text, preparation->modules.directory);
-    add(&text, preparation->modules.index);
-    add(&text, preparation->kernel_digest);
-    add(&text, preparation->initrd_digest);
-    add(&text, state);
+    strings_add(&text, name);
+    strings_add(&text, preparation->release);
+    strings_add(&text, preparation->modules.directory);
+    strings_add(&text, preparation->modules.index);
+    strings_add(&text, preparation->kernel_digest);
+    strings_add(&text, preparation->initrd_digest);
+    strings_add(&text, state);
     for (size_t i = 0; i < inputs->count; i++)
-        add(&text, inputs->items[i]);
+        strings_add(&text, inputs->items[i]);
     if (text.size <= MESSAGE_MAX && is_unchangeable(preparation->kernel_fd) && is_unchangeable(preparation->initrd_fd))
-        send_item(shelf, &text, preparation->kernel_fd, preparation->initrd_fd);
+        send_item(kernel_cache, &text, preparation->kernel_fd, preparation->initrd_fd);
 }

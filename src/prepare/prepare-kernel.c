@@ -111,7 +111,7 @@ static void note_index(const struct modules *modules, struct strv *inputs) {
     for (size_t i = 0; directory && i < ARRAY_SIZE(names); i++) {
         _cleanup_free_ char *path = xasprintf("%s/%s", directory, names[i]);
 
-        kernel_shelf_note(inputs, path);
+        kernel_cache_note(inputs, path);
     }
 }
 
@@ -126,7 +126,7 @@ static int build_initramfs(const struct target *target, const struct kernel *ker
     r = modules_closure(kernel, &preparation->modules, share_transport(target->share_choice), overlay, &files, &n_files,
                         ret_error);
     for (size_t i = 0; r == 0 && i < n_files; i++)
-        kernel_shelf_note(&preparation->inputs, files[i].path);
+        kernel_cache_note(&preparation->inputs, files[i].path);
     if (r == 0)
         r = initramfs_build(agent_blob, (size_t)(agent_blob_end - agent_blob), files, n_files, &preparation->initrd_fd,
                             ret_error);
@@ -134,15 +134,15 @@ static int build_initramfs(const struct target *target, const struct kernel *ker
     return r;
 }
 
-int prepare_kernel(const struct target *target, const struct kernel_shelf *shelf, notice_fn *notice, void *context,
-                   struct preparation *preparation, struct error **ret_error) {
+int prepare_kernel(const struct target *target, const struct kernel_cache *kernel_cache, notice_fn *notice,
+                   void *context, struct preparation *preparation, struct error **ret_error) {
     _cleanup_kernel_ struct kernel *kernel = NULL;
     _cleanup_free_ char *cache = path_cache_directory();
     int r;
 
-    if (kernel_shelf_take(shelf, target, cache, preparation))
+    if (kernel_cache_take(kernel_cache, target, cache, preparation))
         return 0;
-    kernel_shelf_note(&preparation->inputs, target->kernel);
+    kernel_cache_note(&preparation->inputs, target->kernel);
     r = kernel_open(target->kernel, &kernel, ret_error);
     if (r < 0) {
         error_context(ret_error, "%s", target_where(target, KEY_KERNEL));

@@ -16,7 +16,7 @@
 #include "qemu/version.h"
 #include "wire/guest-shells.h"
 
-/* What QEMU opens of its own, with the files that a guest has open over 9p at least. */
+/* Minimum RLIMIT_NOFILE: the descriptors of QEMU itself plus one per open 9p file. */
 #define FILES_MIN 64u
 
 void preparation_deinit(struct preparation *preparation) {
@@ -140,12 +140,12 @@ static int choose_threads(const struct target *target, struct preparation *prepa
         return error_new(ret_error, ECANCELED, "%s", error_message(error));
     if (r < 0)
         log_debug("QEMU's version: %s", error_message(error));
-    preparation->one_thread = r < 0 || !qemu_version_has_safe_threads(&version);
+    preparation->single_threaded_tcg = r < 0 || !qemu_version_has_safe_threads(&version);
     return 0;
 }
 
-int prepare(const struct target *target, int cancel_fd, const struct kernel_shelf *shelf, notice_fn *notice,
-            void *context, struct preparation *ret_preparation, struct error **ret_error) {
+int preparation_make(const struct target *target, int cancel_fd, const struct kernel_cache *kernel_cache,
+                     notice_fn *notice, void *context, struct preparation *ret_preparation, struct error **ret_error) {
     int r = 0;
 
     *ret_preparation = PREPARATION_EMPTY;
@@ -170,7 +170,7 @@ int prepare(const struct target *target, int cancel_fd, const struct kernel_shel
                               setting, &ret_preparation->program, ret_error);
     }
     if (r == 0)
-        r = target->kernel ? prepare_kernel(target, shelf, notice, context, ret_preparation, ret_error)
+        r = target->kernel ? prepare_kernel(target, kernel_cache, notice, context, ret_preparation, ret_error)
                            : prepare_image(target, ret_preparation, ret_error);
     if (r == 0)
         r = prepare_mounts(target, notice, context, ret_preparation, ret_error);

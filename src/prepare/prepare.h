@@ -18,14 +18,14 @@
 /* Is told one line for the user. */
 typedef void notice_fn(void *context, const char *line);
 
-struct kernel_shelf;
+struct kernel_cache;
 
 struct preparation {
     const struct arch *arch;
     char *program; /* QEMU's path */
     enum accel accel;
-    bool one_thread; /* of struct qemu_config */
-    int cancel_fd;   /* readable: the run is cancelled */
+    bool single_threaded_tcg; /* of struct qemu_config */
+    int cancel_fd;            /* readable: the run is cancelled */
 
     char *release; /* of the kernel */
     int kernel_fd; /* what QEMU boots: an unpacked vmlinux, or the file as it is */
@@ -34,7 +34,7 @@ struct preparation {
     char *kernel_digest; /* of kernel_fd and initrd_fd, where they are known (base/digest.h), or NULL */
     char *initrd_digest;
     struct strv inputs; /* the files that these were made of, each with its state before (prepare/kernel-cache.h) */
-    bool kernel_taken;  /* from the shelf */
+    bool kernel_taken;  /* from the cache of kernels */
 
     struct image image;
     int overlay_fd; /* takes what the guest writes, or -1 */
@@ -52,12 +52,13 @@ struct preparation {
 };
 
 /*
- * Fills *ret_preparation, with a kernel from `shelf` (prepare/kernel-cache.h, or NULL) if one is there; to be released
- * with preparation_deinit() in any case. Errors name the key or option; -ECANCELED when `cancel_fd` has become
+ * Fills *ret_preparation, with a kernel from `kernel_cache` (prepare/kernel-cache.h, or NULL) if one is there; to be
+ * released with preparation_deinit() in any case. Errors name the key or option; -ECANCELED when `cancel_fd` has become
  * readable, which is left to the caller to read.
  */
-int prepare(const struct target *target, int cancel_fd, const struct kernel_shelf *shelf, notice_fn *notice,
-            void *context, struct preparation *ret_preparation, struct error **ret_error) _must_check_;
+int preparation_make(const struct target *target, int cancel_fd, const struct kernel_cache *kernel_cache,
+                     notice_fn *notice, void *context, struct preparation *ret_preparation, struct error **ret_error)
+    _must_check_;
 #define PREPARATION_EMPTY                                                                                              \
     ((struct preparation){                                                                                             \
         .cancel_fd = -1, .kernel_fd = -1, .initrd_fd = -1, .overlay_fd = -1, .persist_fd = -1, .vars_fd = -1})
@@ -66,9 +67,9 @@ int prepare_anew(const struct target *target, struct preparation *preparation, s
 void preparation_deinit(struct preparation *preparation);
 #define _cleanup_preparation_ _cleanup_(preparation_deinit)
 
-/* The parts of prepare(), in its order; each in a file of its own. */
-int prepare_kernel(const struct target *target, const struct kernel_shelf *shelf, notice_fn *notice, void *context,
-                   struct preparation *preparation, struct error **ret_error) _must_check_;
+/* The parts of preparation_make(), in its order; each in a file of its own. */
+int prepare_kernel(const struct target *target, const struct kernel_cache *kernel_cache, notice_fn *notice,
+                   void *context, struct preparation *preparation, struct error **ret_error) _must_check_;
 int prepare_image(const struct target *target, struct preparation *preparation, struct error **ret_error) _must_check_;
 int prepare_mounts(const struct target *target, notice_fn *notice, void *context, struct preparation *preparation,
                    struct error **ret_error) _must_check_;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A private directory for files that a run needs on disk for a moment: below $TMPDIR, else /var/tmp, mode 0700, locked
- * while it is in use. What a killed vmtest has left behind is removed when the next one is made.
+ * while it is in use. Leftovers of a killed vmtest are removed when the next one is made.
  */
 #ifndef VMTEST_PREPARE_SCRATCH_H
 #define VMTEST_PREPARE_SCRATCH_H
@@ -13,7 +13,7 @@ struct scratch {
     int lock_fd; /* of the directory itself */
 };
 
-/* Removes what killed runs have left behind. */
+/* Removes the leftovers of killed runs. */
 void scratch_sweep(void);
 /* As that first. Start with {.lock_fd = -1}. */
 int scratch_make(struct scratch *ret_scratch, struct error **ret_error) _must_check_;

@@ -54,7 +54,7 @@ static char *machine_options(const struct qemu_config *config) {
     struct buffer options = {0};
 
     buffer_append_string(&options, config->arch->machine);
-    if (!config->one_thread)
+    if (!config->single_threaded_tcg)
         buffer_printf(&options, ",accel=%s", accel_name(config->accel));
     buffer_append_string(&options, ",usb=off,vmport=off");
     if (config->snapshot)
@@ -94,7 +94,7 @@ static void add_machine(const struct qemu_config *config, struct strv *argv) {
     add_option(argv, "-name", "vmtest,debug-threads=on");
     strv_append(argv, "-machine");
     strv_append_take(argv, machine_options(config));
-    if (config->one_thread)
+    if (config->single_threaded_tcg)
         add_option(argv, "-accel", "tcg,thread=single");
     add_option(argv, "-cpu", config->cpu);
     strv_append(argv, "-smp");

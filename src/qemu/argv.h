@@ -33,7 +33,7 @@ struct qemu_config {
     const char *cpu;     /* value of -cpu */
     bool stable_clock;   /* the host has the architecture's `stable_clock` */
     unsigned num_cpus;
-    bool one_thread;                      /* emulates them in turn (qemu/version.h); not with KVM */
+    bool single_threaded_tcg;             /* emulates them in turn (qemu/version.h); not with KVM */
     uint64_t memory;                      /* bytes */
     const struct qemu_snapshot *snapshot; /* NULL: memory of QEMU's own */
     const char *kernel;      /* path, usually /proc/self/fd/N; NULL for an image target, with the two that follow */

@@ -46,7 +46,7 @@ void confine_rules_deinit(struct confine_rules *rules) {
     *rules = (struct confine_rules){0};
 }
 
-static struct confine_rule *add(struct confine_rules *rules, enum confine_access access) {
+static struct confine_rule *rules_add(struct confine_rules *rules, enum confine_access access) {
     struct confine_rule *rule;
 
     rules->items = xreallocarray(rules->items, rules->count + 1, sizeof(*rules->items));
@@ -55,12 +55,12 @@ static struct confine_rule *add(struct confine_rules *rules, enum confine_access
     return rule;
 }
 
-static void require(struct confine_rules *rules, const char *path, enum confine_access access) {
-    add(rules, access)->path = xstrdup(path);
+static void rules_require(struct confine_rules *rules, const char *path, enum confine_access access) {
+    rules_add(rules, access)->path = xstrdup(path);
 }
 
-static void allow(struct confine_rules *rules, const char *path, enum confine_access access) {
-    struct confine_rule *rule = add(rules, access);
+static void rules_allow(struct confine_rules *rules, const char *path, enum confine_access access) {
+    struct confine_rule *rule = rules_add(rules, access);
 
     rule->path = xstrdup(path);
     rule->optional = true;
@@ -68,7 +68,7 @@ static void allow(struct confine_rules *rules, const char *path, enum confine_ac
 
 static void require_fd(struct confine_rules *rules, int fd, enum confine_access access) {
     if (fd >= 0)
-        add(rules, access)->fd = fd;
+        rules_add(rules, access)->fd = fd;
 }
 
 /*
@@ -80,16 +80,16 @@ static void add_program(struct confine_rules *rules, const char *program, const 
     _cleanup_free_ char *prefix = path_parent(directory);
     bool holds_home = home && path_is_below(home, directory);
 
-    allow(rules, program, CONFINE_READ);
+    rules_allow(rules, program, CONFINE_READ);
     if (program[0] != '/' || str_equal(directory, "/") || holds_home)
         return;
-    allow(rules, directory, CONFINE_READ);
+    rules_allow(rules, directory, CONFINE_READ);
     if (!str_equal(path_basename(directory), "bin"))
         return;
     for (size_t i = 0; i < ARRAY_SIZE(beside_bin); i++) {
         _cleanup_free_ char *path = path_resolve(prefix, beside_bin[i]);
 
-        allow(rules, path, CONFINE_READ);
+        rules_allow(rules, path, CONFINE_READ);
     }
 }
 
@@ -100,17 +100,17 @@ static void add_library_path(struct confine_rules *rules, const char *library_pa
 
     while ((directory = strsep(&rest, ":;")) != NULL) {
         if (directory[0] == '/')
-            allow(rules, directory, CONFINE_READ);
+            rules_allow(rules, directory, CONFINE_READ);
     }
 }
 
 static void add_system(struct confine_rules *rules, const struct qemu_config *config, const struct confine_host *host) {
     for (size_t i = 0; i < ARRAY_SIZE(system_paths); i++)
-        allow(rules, system_paths[i], CONFINE_READ);
+        rules_allow(rules, system_paths[i], CONFINE_READ);
     for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
-        allow(rules, devices[i], CONFINE_DEVICE);
+        rules_allow(rules, devices[i], CONFINE_DEVICE);
     if (config->accel == ACCEL_KVM)
-        allow(rules, "/dev/kvm", CONFINE_DEVICE);
+        rules_allow(rules, "/dev/kvm", CONFINE_DEVICE);
     add_program(rules, config->program, host->home);
     if (!str_equal(config->program, host->program_resolved))
         add_program(rules, host->program_resolved, host->home);
@@ -119,19 +119,19 @@ static void add_system(struct confine_rules *rules, const struct qemu_config *co
 
 static void require_all(struct confine_rules *rules, const struct strv *paths, enum confine_access access) {
     for (size_t i = 0; paths && i < paths->count; i++)
-        require(rules, paths->items[i], access);
+        rules_require(rules, paths->items[i], access);
 }
 
 static void add_disk(struct confine_rules *rules, const struct qemu_disk *disk, const struct confine_host *host) {
     enum confine_access access = disk->overlay_fd >= 0 ? CONFINE_DISK_READ : CONFINE_DEVICE;
 
-    require(rules, disk->path, access);
+    rules_require(rules, disk->path, access);
     require_all(rules, host->parts, access);
     require_all(rules, host->backing, CONFINE_DISK_READ);
     require_all(rules, host->backing_parts, CONFINE_DISK_READ);
     /* The limits of its queue. */
     if (disk->device)
-        allow(rules, "/sys/devices", CONFINE_READ);
+        rules_allow(rules, "/sys/devices", CONFINE_READ);
 }
 
 void confine_list(const struct qemu_config *config, const struct confine_host *host, struct confine_rules *ret_rules) {
@@ -141,9 +141,9 @@ void confine_list(const struct qemu_config *config, const struct confine_host *h
     if (config->snapshot)
         require_fd(ret_rules, config->snapshot->memory_fd, config->snapshot->readonly ? CONFINE_READ : CONFINE_WRITE);
     for (size_t i = 0; i < config->n_shares; i++)
-        require(ret_rules, config->shares[i].path, config->shares[i].writable ? CONFINE_WRITE : CONFINE_READ);
+        rules_require(ret_rules, config->shares[i].path, config->shares[i].writable ? CONFINE_WRITE : CONFINE_READ);
     if (config->disk)
         add_disk(ret_rules, config->disk, host);
     if (config->firmware)
-        require(ret_rules, config->firmware->code, CONFINE_READ);
+        rules_require(ret_rules, config->firmware->code, CONFINE_READ);
 }

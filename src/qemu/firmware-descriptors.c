@@ -49,7 +49,7 @@ static void add_directory(struct descriptors *descriptors, char *path) {
     free(path);
 }
 
-static int compare(const void *a, const void *b) {
+static int descriptor_compare(const void *a, const void *b) {
     return strcmp(((const struct descriptor *)a)->name, ((const struct descriptor *)b)->name);
 }
 
@@ -66,7 +66,7 @@ static void list_files(const char *root, struct descriptors *descriptors) {
     add_directory(descriptors, xasprintf("%s/usr/local/share/qemu/firmware", root));
     add_directory(descriptors, xasprintf("%s/run/current-system/sw/share/qemu/firmware", root));
     if (descriptors->count > 0)
-        qsort(descriptors->items, descriptors->count, sizeof(*descriptors->items), compare);
+        qsort(descriptors->items, descriptors->count, sizeof(*descriptors->items), descriptor_compare);
 }
 
 static bool array_has(const json_t *array, const char *text) {
@@ -113,7 +113,7 @@ static enum rank rank_of(const json_t *features, enum firmware_kind kind) {
     return kind == FIRMWARE_ROM ? RANK_SMM : RANK_PLAIN;
 }
 
-static char *rooted(const char *root, const char *path) {
+static char *path_rooted(const char *root, const char *path) {
     return path ? xasprintf("%s%s", root, path) : NULL;
 }
 
@@ -133,10 +133,10 @@ static bool take_mapping(const char *root, const json_t *mapping, struct firmwar
     *ret_firmware = (struct firmware){0};
     if (str_equal(device, "memory")) {
         ret_firmware->kind = FIRMWARE_ROM;
-        ret_firmware->code = rooted(root, json_string_value(json_object_get(mapping, "filename")));
+        ret_firmware->code = path_rooted(root, json_string_value(json_object_get(mapping, "filename")));
         ret_firmware->code_format = xstrdup("raw");
     } else if (str_equal(device, "flash")) {
-        ret_firmware->code = rooted(root, json_string_value(json_object_get(code, "filename")));
+        ret_firmware->code = path_rooted(root, json_string_value(json_object_get(code, "filename")));
         ret_firmware->code_format = format_of(code);
         if (str_equal(mode, "combined"))
             ret_firmware->kind = FIRMWARE_COMBINED;
@@ -144,7 +144,7 @@ static bool take_mapping(const char *root, const json_t *mapping, struct firmwar
             ret_firmware->kind = FIRMWARE_ROM;
         else {
             ret_firmware->kind = FIRMWARE_SPLIT;
-            ret_firmware->vars = rooted(root, json_string_value(json_object_get(vars, "filename")));
+            ret_firmware->vars = path_rooted(root, json_string_value(json_object_get(vars, "filename")));
             ret_firmware->vars_format = format_of(vars);
         }
     }

@@ -124,8 +124,8 @@ static bool is_rom(int fd, const struct stat *status) {
     return false;
 }
 
-static void become(struct firmware *firmware, enum firmware_kind kind, const char *path, const char *format,
-                   char *vars) {
+static void firmware_set(struct firmware *firmware, enum firmware_kind kind, const char *path, const char *format,
+                         char *vars) {
     *firmware = (struct firmware){
         .kind = kind,
         .code = xstrdup(path),
@@ -144,16 +144,16 @@ static int look_into(int fd, const struct stat *status, const char *path, const 
     char *vars;
 
     if (flash && memcmp(head + VOLUME_GUID_OFFSET, variables_guid, sizeof(variables_guid)) == 0) {
-        become(ret_firmware, FIRMWARE_COMBINED, path, "raw", NULL);
+        firmware_set(ret_firmware, FIRMWARE_COMBINED, path, "raw", NULL);
         return 0;
     }
     vars = flash || qcow2 ? sibling_vars(path) : NULL;
     if (vars)
-        become(ret_firmware, FIRMWARE_SPLIT, path, qcow2 ? "qcow2" : "raw", vars);
+        firmware_set(ret_firmware, FIRMWARE_SPLIT, path, qcow2 ? "qcow2" : "raw", vars);
     else if (qcow2)
-        become(ret_firmware, FIRMWARE_COMBINED, path, "qcow2", NULL);
+        firmware_set(ret_firmware, FIRMWARE_COMBINED, path, "qcow2", NULL);
     else if (is_rom(fd, status))
-        become(ret_firmware, FIRMWARE_ROM, path, "raw", NULL);
+        firmware_set(ret_firmware, FIRMWARE_ROM, path, "raw", NULL);
     else
         return error_new(ret_error, EINVAL,
                          "%s: '%s' is no firmware; give a UEFI firmware such as OVMF_CODE.fd, or remove it to have one "

@@ -224,7 +224,7 @@ static int take_info(const struct image_request *request, const struct buffer *t
                       request->path);
     for (size_t i = 0; r == 0 && i < count; i++)
         r = take_entry(request, json_array_get(chain, i), i == 0, image, ret_error);
-    /* After all of them were taken: the check of one opens those behind it, and would stumble over an encrypted one. */
+    /* After all of them were taken: the check of one opens those after it, and would stumble over an encrypted one. */
     for (size_t i = 0; r == 0 && i < count; i++) {
         const char *format = json_string_value(json_object_get(json_array_get(chain, i), "format"));
 

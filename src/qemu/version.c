@@ -35,8 +35,8 @@ static char *answer_path(const char *program) {
     return cache ? xasprintf("%s/qemu/%s", cache, name) : NULL;
 }
 
-/* What was kept of the program as it is now: its identity, and behind it the answer. */
-static bool recall(const char *path, const char *identity, struct qemu_version *ret_version) {
+/* Reads the cached answer of the program, if its identity has not changed: the identity, followed by the answer. */
+static bool version_recall(const char *path, const char *identity, struct qemu_version *ret_version) {
     _cleanup_buffer_ struct buffer text = {0};
     const char *answer;
 
@@ -46,7 +46,7 @@ static bool recall(const char *path, const char *identity, struct qemu_version *
     return answer && *answer == '\n' && qemu_version_parse(answer, ret_version);
 }
 
-static void keep(const char *path, const char *identity, const char *answer) {
+static void version_keep(const char *path, const char *identity, const char *answer) {
     _cleanup_error_ struct error *error = NULL;
     _cleanup_free_ char *text = xasprintf("%s\n%s", identity, answer);
     _cleanup_free_ char *parent = path ? path_parent(path) : NULL;
@@ -63,7 +63,7 @@ static void keep(const char *path, const char *identity, const char *answer) {
         log_debug("QEMU's version is not kept: %s", error_message(error));
 }
 
-static int ask(const char *program, int cancel_fd, struct buffer *ret_answer, struct error **ret_error) {
+static int version_ask(const char *program, int cancel_fd, struct buffer *ret_answer, struct error **ret_error) {
     _cleanup_subprocess_result_ struct subprocess_result result = {0};
     _cleanup_strv_ struct strv argv = {0};
     int r;
@@ -85,13 +85,13 @@ int qemu_version_find(const char *program, int cancel_fd, struct qemu_version *r
 
     if (r < 0)
         return r;
-    if (recall(path, identity, ret_version))
+    if (version_recall(path, identity, ret_version))
         return 0;
-    r = ask(program, cancel_fd, &answer, ret_error);
+    r = version_ask(program, cancel_fd, &answer, ret_error);
     if (r < 0)
         return r;
     if (!answer.data || !qemu_version_parse(answer.data, ret_version))
         return error_new(ret_error, EPROTO, "%s does not tell its version", program);
-    keep(path, identity, answer.data);
+    version_keep(path, identity, answer.data);
     return 0;
 }

@@ -96,8 +96,8 @@ static int *channels_of_others(const struct slot *slot, size_t *ret_count) {
         if (supervisor->slots[i].worker.pidfd >= 0)
             channels[(*ret_count)++] = supervisor->slots[i].worker.pidfd;
     }
-    if (supervisor->shelf->read_fd >= 0)
-        channels[(*ret_count)++] = supervisor->shelf->read_fd;
+    if (supervisor->kernel_cache->read_fd >= 0)
+        channels[(*ret_count)++] = supervisor->kernel_cache->read_fd;
     return channels;
 }
 
@@ -114,7 +114,7 @@ static void start_worker(struct slot *slot) {
         .terminal = supervisor->options.input_fd >= 0 && isatty(supervisor->options.input_fd),
         .parent_fds = others,
         .n_parent_fds = n_others,
-        .shelf = supervisor->shelf,
+        .kernel_cache = supervisor->kernel_cache,
         .cpus_overcommitted = supervisor->plan->cpus_overcommitted,
     };
 

@@ -50,10 +50,10 @@ struct supervisor {
 
     const struct run_plan *plan;
     struct schedule *schedule;
-    struct kernel_shelf *shelf; /* what workers have prepared for those behind them */
-    struct slot *slots;         /* as many as the plan has */
-    struct pollfd *polls;       /* the signals', the input's, and one for each slot */
-    const struct job *failed;   /* of a plan that stops there: the first that did not pass */
+    struct kernel_cache *kernel_cache; /* kernels that workers have prepared, for the workers that follow */
+    struct slot *slots;                /* as many as the plan has */
+    struct pollfd *polls;              /* the signals', the input's, and one for each slot */
+    const struct job *failed;          /* of a plan that stops there: the first that did not pass */
     bool seed_told;
     enum verdict last_verdict; /* of the job that ended last, which counts where it is the only one */
     int last_detail;

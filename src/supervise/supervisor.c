@@ -23,7 +23,7 @@
 #define SAME_SIGNAL (NSEC_PER_SEC / 4)
 
 /* Where in the polls what is. */
-enum { POLL_SIGNAL, POLL_INPUT, POLL_SHELF, POLL_SLOTS };
+enum { POLL_SIGNAL, POLL_INPUT, POLL_KERNEL_CACHE, POLL_SLOTS };
 
 void supervisor_restore_terminal(struct supervisor *supervisor) {
     if (supervisor->raw)
@@ -125,11 +125,11 @@ static void free_slots(struct supervisor *supervisor) {
     free(supervisor->slots);
     free(supervisor->polls);
     schedule_free(supervisor->schedule);
-    kernel_shelf_free(supervisor->shelf);
+    kernel_cache_free(supervisor->kernel_cache);
     supervisor->slots = NULL;
     supervisor->polls = NULL;
     supervisor->schedule = NULL;
-    supervisor->shelf = NULL;
+    supervisor->kernel_cache = NULL;
 }
 
 void supervisor_free(struct supervisor *supervisor) {
@@ -253,7 +253,7 @@ static void serve(struct supervisor *supervisor) {
 
     polls[POLL_SIGNAL] = (struct pollfd){.fd = supervisor->signal_fd, .events = POLLIN};
     polls[POLL_INPUT] = (struct pollfd){.fd = want_input ? supervisor->options.input_fd : -1, .events = POLLIN};
-    polls[POLL_SHELF] = (struct pollfd){.fd = supervisor->shelf->read_fd, .events = POLLIN};
+    polls[POLL_KERNEL_CACHE] = (struct pollfd){.fd = supervisor->kernel_cache->read_fd, .events = POLLIN};
     for (unsigned i = 0; i < n_slots(supervisor); i++) {
         const struct slot *slot = &supervisor->slots[i];
 
@@ -268,8 +268,8 @@ static void serve(struct supervisor *supervisor) {
         supervisor_on_signal(supervisor);
     if (polls[POLL_INPUT].revents)
         read_input(supervisor, interactive);
-    if (polls[POLL_SHELF].revents)
-        kernel_shelf_receive(supervisor->shelf);
+    if (polls[POLL_KERNEL_CACHE].revents)
+        kernel_cache_receive(supervisor->kernel_cache);
     for (unsigned i = 0; i < n_slots(supervisor); i++) {
         const struct job *job = supervisor->slots[i].job;
 
@@ -310,7 +310,7 @@ static int exit_status(const struct supervisor *supervisor) {
 static void make_slots(struct supervisor *supervisor, const struct run_plan *plan) {
     supervisor->plan = plan;
     supervisor->schedule = schedule_new(plan);
-    supervisor->shelf = kernel_shelf_new();
+    supervisor->kernel_cache = kernel_cache_new();
     supervisor->slots = xcalloc(plan->n_slots, sizeof(*supervisor->slots));
     supervisor->polls = xcalloc(POLL_SLOTS + plan->n_slots, sizeof(*supervisor->polls));
     for (unsigned i = 0; i < plan->n_slots; i++)

@@ -28,7 +28,7 @@ struct walk {
     uint64_t limit;
     uint64_t written;
     uint64_t run_start; /* of the run that is open: from its first byte ... */
-    uint64_t run_end;   /* ... to behind its last; equal: none is open */
+    uint64_t run_end;   /* ... up to its end; equal: none is open */
     XXH3_state_t *state;
     char *chunk;
 };
@@ -125,7 +125,7 @@ static int walk_segment(struct walk *walk, uint64_t offset, uint64_t end) {
     return 0;
 }
 
-/* The next segment behind `offset` that may hold data; *ret_start is walk->size when there is none. */
+/* The next segment after `offset` that may hold data; *ret_start is walk->size when there is none. */
 static int walk_seek(const struct walk *walk, uint64_t offset, uint64_t *ret_start, uint64_t *ret_end) {
     off_t start = lseek(walk->from, (off_t)offset, SEEK_DATA);
     off_t end;

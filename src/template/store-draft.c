@@ -2,7 +2,7 @@
 /*
  * A template in the making: claimed, filled, published.
  *
- * Whoever holds the lock of .draft-KEY/used makes the template. A directory with a free lock was left behind by a
+ * Whoever holds the lock of .draft-KEY/used makes the template. A directory with a free lock is a leftover of a
  * process that was killed: the next one that wants the same key takes it over, empty.
  */
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static bool is_published(int store_fd, const char *key) {
 }
 
 /* Makes the draft's directory, or takes over what lies there, and locks it. */
-static int claim(struct template_draft *draft) {
+static int draft_claim(struct template_draft *draft) {
     _cleanup_free_ char *name = draft_name(draft->key);
     int r = -ENOENT;
 
@@ -61,7 +61,7 @@ static int draft_in_store(struct template_draft *draft, const char *store_path, 
         return r;
     if (draft->limit == 0)
         return error_new(ret_error, EDQUOT, "no templates are kept: VMTEST_CACHE_SIZE is 0 or the disk is full");
-    r = claim(draft);
+    r = draft_claim(draft);
     if (r == -EBUSY)
         return error_new(ret_error, r, "another process is making the template %s", draft->key);
     if (r < 0)
@@ -97,7 +97,8 @@ int template_draft(const char *key, struct template_draft *ret_draft, struct err
     return 0;
 }
 
-static int create(const struct template_draft *draft, enum store_file file, int *ret_fd, struct error **ret_error) {
+static int draft_create_file(const struct template_draft *draft, enum store_file file, int *ret_fd,
+                             struct error **ret_error) {
     int fd = openat(draft->directory_fd, store_file_names[file], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0)
@@ -114,15 +115,15 @@ static int check_room(int from, int to) {
     if (fstat(from, &status) < 0 || fstatvfs(to, &system) < 0)
         return -errno;
     uint64_t room = (uint64_t)system.f_bavail * system.f_frsize;
-    /* A file system without a size of its own tells 0 blocks. */
+    /* A file system without a fixed size reports 0 blocks. */
     return system.f_blocks > 0 && room < (uint64_t)status.st_blocks * 512 + ROOM_LEFT ? -ENOSPC : 0;
 }
 
 /* Fills a file with what is not zero of another; on failure nothing of it stays. */
-static int fill(struct template_draft *draft, enum store_file file, int from, uint64_t size, int *ret_fd,
-                char **ret_digest, struct error **ret_error) {
+static int draft_fill_file(struct template_draft *draft, enum store_file file, int from, uint64_t size, int *ret_fd,
+                           char **ret_digest, struct error **ret_error) {
     _cleanup_close_ int fd = -1;
-    int r = create(draft, file, &fd, ret_error);
+    int r = draft_create_file(draft, file, &fd, ret_error);
 
     if (r < 0)
         return r;
@@ -143,11 +144,11 @@ static int fill(struct template_draft *draft, enum store_file file, int from, ui
 }
 
 int template_draft_memory(struct template_draft *draft, int memory_fd, uint64_t size, struct error **ret_error) {
-    return fill(draft, STORE_MEMORY, memory_fd, size, &draft->memory_fd, &draft->memory_digest, ret_error);
+    return draft_fill_file(draft, STORE_MEMORY, memory_fd, size, &draft->memory_fd, &draft->memory_digest, ret_error);
 }
 
 int template_draft_state(struct template_draft *draft, int *ret_fd, struct error **ret_error) {
-    int r = create(draft, STORE_STATE, &draft->state_fd, ret_error);
+    int r = draft_create_file(draft, STORE_STATE, &draft->state_fd, ret_error);
 
     if (r == 0)
         *ret_fd = draft->state_fd;
@@ -159,7 +160,8 @@ int template_draft_disk(struct template_draft *draft, int disk_fd, struct error 
 
     if (fstat(disk_fd, &status) < 0)
         return error_errno(ret_error, errno, "the disk overlay of a template");
-    return fill(draft, STORE_DISK, disk_fd, (uint64_t)status.st_size, &draft->disk_fd, &draft->disk_digest, ret_error);
+    return draft_fill_file(draft, STORE_DISK, disk_fd, (uint64_t)status.st_size, &draft->disk_fd, &draft->disk_digest,
+                           ret_error);
 }
 
 static int record_file(int fd, struct store_file_record *record, const char *digest, struct error **ret_error) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What leaves the store: removed templates, what killed processes left behind, what exceeds the limit. */
+/* Eviction from the store: removed templates, leftovers of killed processes, and whatever exceeds the size limit. */
 #include <ctype.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -163,7 +163,7 @@ int store_limit(int store_fd, uint64_t *ret_limit, struct error **ret_error) {
         taken += fd < 0 ? 0 : store_disk_size(fd);
     }
     *ret_limit = LIMIT_DEFAULT;
-    /* A file system that does not tell its size has no limit of its own. */
+    /* A file system that reports no size sets no limit. */
     uint64_t share = ((uint64_t)system.f_bavail * system.f_frsize + taken) / LIMIT_SHARE;
     if (system.f_blocks > 0 && share < *ret_limit)
         *ret_limit = share;

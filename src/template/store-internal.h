@@ -76,7 +76,7 @@ void store_mark_checked(int lock_fd);
  * still leads there. -ENOENT when it does not.
  */
 int store_remove(int store_fd, const char *name, int directory_fd) _must_check_;
-/* Removes what killed processes left behind, but not the directory `except`. */
+/* Removes the leftovers of killed processes, but not the directory `except`. */
 void store_sweep(int store_fd, const char *except);
 
 /* The names of all templates. */

@@ -142,7 +142,7 @@ static bool is_of_the_host(int code) {
     return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -EACCES || code == -EPERM || code == -EINTR;
 }
 
-static int damaged(int code, struct error **ret_error, const char *name) {
+static int store_damaged(int code, struct error **ret_error, const char *name) {
     error_context(ret_error, "%s", name);
     return is_of_the_host(code) ? code : -EBADMSG;
 }
@@ -156,7 +156,7 @@ static int load_file(int directory_fd, enum store_file file, const struct store_
     struct stat status;
 
     if (fd < 0 || fstat(fd, &status) < 0)
-        return damaged(error_errno(ret_error, errno, "cannot be opened"), ret_error, name);
+        return store_damaged(error_errno(ret_error, errno, "cannot be opened"), ret_error, name);
     if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size != record->size)
         return error_new(ret_error, EBADMSG, "%s has %lld bytes, not %llu", name, (long long)status.st_size,
                          (unsigned long long)record->size);
@@ -168,7 +168,7 @@ static int load_file(int directory_fd, enum store_file file, const struct store_
         int r = sparse_digest(fd, record->size, &digest, ret_error);
 
         if (r < 0)
-            return damaged(r, ret_error, name);
+            return store_damaged(r, ret_error, name);
         if (!str_equal(digest, record->digest))
             return error_new(ret_error, EBADMSG, "%s does not agree with its digest", name);
         if (lseek(fd, 0, SEEK_SET) < 0)

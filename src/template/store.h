@@ -8,7 +8,7 @@
  *         disk                   image targets: the qcow2 overlay as it was then
  *         meta.json              what it was made from, and sizes, times and digests of the others
  *         used                   locked while in use (shared) or made (exclusive); its time is that of the last use
- *     CACHE/templates/.draft-KEY/   one that is being made; with a free lock: left behind by a process that was killed
+ *     CACHE/templates/.draft-KEY/   one that is being made; with a free lock: a leftover of a killed process
  *     CACHE/templates/.gone-XXXXXX/ one that is being removed
  *
  * Nobody waits for a lock here. Directories are 0700, files 0600; a directory that another user owns or can write to
@@ -54,7 +54,7 @@ struct template_meta {
  * Sets the time of its last use.
  */
 int template_open(const char *key, struct template *ret_template, struct error **ret_error) _must_check_;
-/* Takes TEMPLATE_NONE, and leaves it behind. */
+/* Accepts TEMPLATE_NONE, and leaves it in place. */
 void template_close(struct template *template);
 #define TEMPLATE_NONE ((struct template){.lock_fd = -1, .memory_fd = -1, .state_fd = -1, .disk_fd = -1})
 #define _cleanup_template_ _cleanup_(template_close)
@@ -138,7 +138,7 @@ void template_list_free(struct template_entry *entries, size_t count);
  */
 int template_verify(const char *key, struct error **ret_error) _must_check_;
 
-/* Removes what killed processes left behind. template_open() and template_draft() do it by themselves. */
+/* Removes the leftovers of killed processes. template_open() and template_draft() do it by themselves. */
 void template_sweep(void);
 
 /* CACHE/templates. Caller frees. NULL when there is no place for a cache. */

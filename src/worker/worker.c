@@ -66,8 +66,8 @@ static void end_by_error(struct machine *machine, const struct error *error) {
 static void prepare_stage(struct worker *worker) {
     _cleanup_error_ struct error *error = NULL;
     struct machine *machine = &worker->machine;
-    int r = prepare(worker->target, machine->signal_fd, worker->options->shelf, machine_notice, machine,
-                    &worker->preparation, &error);
+    int r = preparation_make(worker->target, machine->signal_fd, worker->options->kernel_cache, machine_notice, machine,
+                             &worker->preparation, &error);
 
     if (r == -ECANCELED)
         (void)machine_wait(machine, machine_never, deadline_in(0)); /* the signal tells how it ends */
@@ -139,7 +139,7 @@ static void add_shell_environment(const struct worker *worker, struct strv *envi
     const struct target *target = worker->target;
 
     if (worker->machine.accel != ACCEL_TCG || target->image || target->argv.count > 0 || target->num_cpus < 2 ||
-        worker->preparation.one_thread)
+        worker->preparation.single_threaded_tcg)
         return;
     strv_append(environment, "PATH=/usr/local/bin:/usr/bin:/bin");
     for (char **entry = environ; *entry; entry++) {
@@ -304,7 +304,7 @@ static void stage_machine(struct worker *worker) {
     if (!machine->ended)
         begin_template(worker);
     if (!machine->ended && worker->target->kernel)
-        kernel_shelf_offer(worker->options->shelf, worker->target, &worker->preparation);
+        kernel_cache_offer(worker->options->kernel_cache, worker->target, &worker->preparation);
     deadline = timeout_deadline(machine, boot_timeout(worker));
     if (worker->template.found && stage_clone(worker, deadline))
         return;

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "config/target.h"
 
-struct kernel_shelf;
+struct kernel_cache;
 
 struct worker_options {
     uint64_t start;         /* clock_now() when vmtest started: events count from there */
@@ -17,8 +17,8 @@ struct worker_options {
     bool terminal;          /* standard input is a terminal: an interactive target gets one of its own */
     const int *parent_fds;  /* descriptors of the caller's that the worker closes */
     size_t n_parent_fds;
-    const struct kernel_shelf *shelf; /* kernels that other workers have prepared, or NULL */
-    bool cpus_overcommitted;          /* others may run on the same CPUs: see template_run_begin() */
+    const struct kernel_cache *kernel_cache; /* kernels that other workers have prepared, or NULL */
+    bool cpus_overcommitted;                 /* others may run on the same CPUs: see template_run_begin() */
 };
 
 /*

@@ -55,7 +55,7 @@ static void cpus_that_are_emulated_in_turn(void **state) {
     struct qemu_config config = emulated();
     size_t i = 0;
 
-    config.one_thread = true;
+    config.single_threaded_tcg = true;
     qemu_argv(&config, &argv);
     while (i < argv.count && !str_equal(argv.items[i], "-machine"))
         i++;

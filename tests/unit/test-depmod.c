@@ -55,8 +55,8 @@ static int teardown(void **state) {
 static char *build(struct fixture *fixture, bool build_tree, const char *cache, bool *ret_temporary) {
     _cleanup_error_ struct error *error = NULL;
     char *index = NULL;
-    if (index_build(fixture->directory, RELEASE, build_tree, cache, -1, count_notice, fixture, &index, ret_temporary,
-                    &error) < 0)
+    if (depmod_build(fixture->directory, RELEASE, build_tree, cache, -1, count_notice, fixture, &index, ret_temporary,
+                     &error) < 0)
         fail_msg("%s", error_message(error));
     return index;
 }
@@ -69,8 +69,8 @@ static void test_a_run_that_is_stopped_gets_no_index_and_leaves_nothing(void **s
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     (void)close(ends[1]); /* readable from now on */
-    assert_int_equal(index_build(fixture->directory, RELEASE, false, fixture->cache, ends[0], count_notice, fixture,
-                                 &index, &temporary, &error),
+    assert_int_equal(depmod_build(fixture->directory, RELEASE, false, fixture->cache, ends[0], count_notice, fixture,
+                                  &index, &temporary, &error),
                      -ECANCELED);
     (void)close(ends[0]);
     assert_null(index);
@@ -80,7 +80,7 @@ static void test_a_run_that_is_stopped_gets_no_index_and_leaves_nothing(void **s
 
 static struct kmod_ctx *open_kmod(const char *index) {
     static const char *const none[] = {NULL};
-    _cleanup_free_ char *view = index_view(index);
+    _cleanup_free_ char *view = depmod_view(index);
     struct kmod_ctx *kmod = kmod_new(view, none);
     assert_non_null(kmod);
     assert_int_equal(kmod_load_resources(kmod), 0);
@@ -176,8 +176,8 @@ static void test_without_a_cache_the_index_is_private(void **state) {
     struct fixture *fixture = *state;
     _cleanup_free_ char *index = build(fixture, false, no_cache, &temporary);
     assert_true(temporary);
-    assert_true(index_exists(index));
-    index_remove(index);
+    assert_true(depmod_exists(index));
+    depmod_remove(index);
     _cleanup_free_ char *entry = path_parent(index);
     assert_false(path_exists(entry));
 }
@@ -263,7 +263,7 @@ static void test_what_killed_runs_left_is_swept_and_what_is_being_built_stays(vo
     assert_false(path_exists(dead_top));
     assert_false(path_exists(private_top));
     assert_true(path_exists(alive));
-    assert_true(index_exists(index));
+    assert_true(depmod_exists(index));
 }
 
 int main(void) {

@@ -28,107 +28,107 @@ static void begin_preparation(struct preparation *preparation) {
     strv_append(&preparation->inputs, "");
 }
 
-static void offer(struct kernel_shelf *shelf, const char *kernel, const struct preparation *preparation) {
+static void offer(struct kernel_cache *kernel_cache, const char *kernel, const struct preparation *preparation) {
     struct target target = {.kernel = (char *)(uintptr_t)kernel};
 
-    kernel_shelf_offer(shelf, &target, preparation);
-    kernel_shelf_receive(shelf);
+    kernel_cache_offer(kernel_cache, &target, preparation);
+    kernel_cache_receive(kernel_cache);
 }
 
 static void what_is_offered_is_kept_once(void **state) {
-    struct kernel_shelf *shelf = kernel_shelf_new();
+    struct kernel_cache *kernel_cache = kernel_cache_new();
     struct preparation preparation;
 
     begin_preparation(&preparation);
-    offer(shelf, "/a/kernel", &preparation);
-    offer(shelf, "/a/kernel", &preparation);
-    assert_int_equal(shelf->count, 1);
-    assert_int_equal(strncmp(shelf->items[0].text.data, "/a/kernel\n", 10), 0);
+    offer(kernel_cache, "/a/kernel", &preparation);
+    offer(kernel_cache, "/a/kernel", &preparation);
+    assert_int_equal(kernel_cache->count, 1);
+    assert_int_equal(strncmp(kernel_cache->items[0].text.data, "/a/kernel\n", 10), 0);
     /* It is the same file, and nobody can write to it any more. */
     struct stat there;
     struct stat here;
-    assert_int_equal(fstat(shelf->items[0].initrd_fd, &there) | fstat(preparation.initrd_fd, &here), 0);
-    assert_true(there.st_ino == here.st_ino && shelf->items[0].initrd_fd != preparation.initrd_fd);
-    assert_int_equal(write(shelf->items[0].initrd_fd, "x", 1), -1);
-    assert_true(fcntl(shelf->items[0].kernel_fd, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(fstat(kernel_cache->items[0].initrd_fd, &there) | fstat(preparation.initrd_fd, &here), 0);
+    assert_true(there.st_ino == here.st_ino && kernel_cache->items[0].initrd_fd != preparation.initrd_fd);
+    assert_int_equal(write(kernel_cache->items[0].initrd_fd, "x", 1), -1);
+    assert_true(fcntl(kernel_cache->items[0].kernel_fd, F_GETFD) & FD_CLOEXEC);
     preparation_deinit(&preparation);
-    kernel_shelf_free(shelf);
+    kernel_cache_free(kernel_cache);
 }
 
 static void the_oldest_makes_room(void **state) {
-    struct kernel_shelf *shelf = kernel_shelf_new();
+    struct kernel_cache *kernel_cache = kernel_cache_new();
     struct preparation preparation;
 
     begin_preparation(&preparation);
-    for (unsigned i = 0; i < KERNEL_SHELF_MAX + 2; i++) {
+    for (unsigned i = 0; i < KERNEL_CACHE_MAX + 2; i++) {
         _cleanup_free_ char *path = xasprintf("/kernel-%u", i);
 
-        offer(shelf, path, &preparation);
+        offer(kernel_cache, path, &preparation);
     }
-    assert_int_equal(shelf->count, KERNEL_SHELF_MAX);
-    assert_int_equal(strncmp(shelf->items[0].text.data, "/kernel-32\n", 11), 0);
-    assert_int_equal(strncmp(shelf->items[1].text.data, "/kernel-33\n", 11), 0);
-    assert_int_equal(strncmp(shelf->items[2].text.data, "/kernel-2\n", 10), 0);
+    assert_int_equal(kernel_cache->count, KERNEL_CACHE_MAX);
+    assert_int_equal(strncmp(kernel_cache->items[0].text.data, "/kernel-32\n", 11), 0);
+    assert_int_equal(strncmp(kernel_cache->items[1].text.data, "/kernel-33\n", 11), 0);
+    assert_int_equal(strncmp(kernel_cache->items[2].text.data, "/kernel-2\n", 10), 0);
     preparation_deinit(&preparation);
-    kernel_shelf_free(shelf);
+    kernel_cache_free(kernel_cache);
 }
 
 static void what_may_change_unseen_is_not_offered(void **state) {
-    struct kernel_shelf *shelf = kernel_shelf_new();
+    struct kernel_cache *kernel_cache = kernel_cache_new();
     struct preparation preparation;
-    char path[] = "/tmp/vmtest-shelf-XXXXXX";
+    char path[] = "/tmp/vmtest-kernel_cache-XXXXXX";
     int fd = mkstemp(path);
 
     assert_true(fd >= 0);
     begin_preparation(&preparation);
-    kernel_shelf_note(&preparation.inputs, path); /* just written */
-    offer(shelf, "/a/kernel", &preparation);
-    assert_int_equal(shelf->count, 0);
+    kernel_cache_note(&preparation.inputs, path); /* just written */
+    offer(kernel_cache, "/a/kernel", &preparation);
+    assert_int_equal(kernel_cache->count, 0);
     preparation_deinit(&preparation);
 
     begin_preparation(&preparation);
     preparation.modules.temporary = true;
-    offer(shelf, "/a/kernel", &preparation);
-    assert_int_equal(shelf->count, 0);
+    offer(kernel_cache, "/a/kernel", &preparation);
+    assert_int_equal(kernel_cache->count, 0);
     preparation.modules.temporary = false;
     strv_deinit(&preparation.inputs);
     preparation.inputs = (struct strv){0};
-    offer(shelf, "/a/kernel", &preparation); /* nobody could tell whether it is up to date */
-    assert_int_equal(shelf->count, 0);
+    offer(kernel_cache, "/a/kernel", &preparation); /* nobody could tell whether it is up to date */
+    assert_int_equal(kernel_cache->count, 0);
     preparation_deinit(&preparation);
-    kernel_shelf_free(shelf);
+    kernel_cache_free(kernel_cache);
     assert_int_equal(unlink(path), 0);
     (void)close(fd);
 }
 
 static void garbage_is_dropped(void **state) {
     static const char *const texts[] = {"", "x", "a\0b"};
-    struct kernel_shelf *shelf = kernel_shelf_new();
+    struct kernel_cache *kernel_cache = kernel_cache_new();
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-        (void)send(shelf->write_fd, texts[i], strlen(texts[i]) + 1, 0);
-        kernel_shelf_receive(shelf);
+        (void)send(kernel_cache->write_fd, texts[i], strlen(texts[i]) + 1, 0);
+        kernel_cache_receive(kernel_cache);
     }
-    kernel_shelf_receive(shelf); /* and nothing at all */
-    assert_int_equal(shelf->count, 0);
-    kernel_shelf_free(shelf);
+    kernel_cache_receive(kernel_cache); /* and nothing at all */
+    assert_int_equal(kernel_cache->count, 0);
+    kernel_cache_free(kernel_cache);
 }
 
 static void without_it_nothing_is_taken(void **state) {
     struct target target = {.kernel = (char *)(uintptr_t) "/a/kernel"};
-    struct kernel_shelf *shelf = kernel_shelf_new();
+    struct kernel_cache *kernel_cache = kernel_cache_new();
     struct preparation preparation = PREPARATION_EMPTY;
 
-    assert_false(kernel_shelf_take(NULL, &target, "/nowhere", &preparation));
-    assert_false(kernel_shelf_take(shelf, &target, "/nowhere", &preparation));
+    assert_false(kernel_cache_take(NULL, &target, "/nowhere", &preparation));
+    assert_false(kernel_cache_take(kernel_cache, &target, "/nowhere", &preparation));
     assert_int_equal(preparation.kernel_fd, -1);
-    kernel_shelf_free(shelf);
+    kernel_cache_free(kernel_cache);
 }
 
 /* The input has come into being since. */
 static void what_has_changed_is_not_taken(void **state) {
-    struct kernel_shelf *shelf = kernel_shelf_new();
-    char path[] = "/tmp/vmtest-shelf-XXXXXX";
+    struct kernel_cache *kernel_cache = kernel_cache_new();
+    char path[] = "/tmp/vmtest-kernel_cache-XXXXXX";
     int fd = mkstemp(path);
     struct target target = {.kernel = path};
     struct preparation preparation;
@@ -138,12 +138,12 @@ static void what_has_changed_is_not_taken(void **state) {
     begin_preparation(&preparation);
     strv_append(&preparation.inputs, path);
     strv_append(&preparation.inputs, "");
-    offer(shelf, path, &preparation);
-    assert_int_equal(shelf->count, 1);
-    assert_false(kernel_shelf_take(shelf, &target, "/nowhere", &taken));
+    offer(kernel_cache, path, &preparation);
+    assert_int_equal(kernel_cache->count, 1);
+    assert_false(kernel_cache_take(kernel_cache, &target, "/nowhere", &taken));
     assert_true(taken.kernel_fd == -1 && !taken.release);
     preparation_deinit(&preparation);
-    kernel_shelf_free(shelf);
+    kernel_cache_free(kernel_cache);
     assert_int_equal(unlink(path), 0);
     (void)close(fd);
 }

@@ -40,17 +40,17 @@ static void make_directory(void) {
 }
 
 struct input {
-    struct index_modules modules;
+    struct depmod_modules modules;
     struct buffer records[MODULES_MAX];
     struct buffer builtin, modinfo, order;
 };
 
 static void add_module(struct input *input, const char *path) {
-    struct index_modules *modules = &input->modules;
+    struct depmod_modules *modules = &input->modules;
 
     if (modules->count == MODULES_MAX || !path[0])
         return;
-    modules->items[modules->count++] = (struct index_module){.path = xstrdup(path), .order = SIZE_MAX};
+    modules->items[modules->count++] = (struct depmod_module){.path = xstrdup(path), .order = SIZE_MAX};
 }
 
 static void add_line(struct input *input, const char *line) {
@@ -60,10 +60,10 @@ static void add_line(struct input *input, const char *line) {
     case 'm':
         add_module(input, line + 1);
         break;
-    case INDEX_RECORD_ALIAS:
-    case INDEX_RECORD_DEPENDS:
-    case INDEX_RECORD_SOFTDEP:
-    case INDEX_RECORD_SYMBOL:
+    case DEPMOD_RECORD_ALIAS:
+    case DEPMOD_RECORD_DEPENDS:
+    case DEPMOD_RECORD_SOFTDEP:
+    case DEPMOD_RECORD_SYMBOL:
         /* as append_record() has it */
         if (count > 0 && !strchr(line, '\r'))
             buffer_append(&input->records[count - 1], line, strlen(line) + 1);
@@ -97,7 +97,7 @@ static void read_input(struct input *input, const uint8_t *data, size_t size) {
 }
 
 static void input_deinit(struct input *input) {
-    index_modules_deinit(&input->modules);
+    depmod_modules_deinit(&input->modules);
     for (size_t i = 0; i < MODULES_MAX; i++)
         buffer_deinit(&input->records[i]);
     buffer_deinit(&input->builtin);
@@ -114,9 +114,9 @@ static void write_source(const char *name, const struct buffer *content) {
 }
 
 /* What depends on something comes before it, nothing comes twice and nothing depends on itself. */
-static void check_dependencies(const struct index_modules *modules) {
+static void check_dependencies(const struct depmod_modules *modules) {
     for (size_t i = 0; i < modules->count; i++) {
-        const struct index_module *module = &modules->items[i];
+        const struct depmod_module *module = &modules->items[i];
 
         FUZZ_CHECK(module->n_dependencies < modules->count);
         for (size_t j = 0; j < module->n_dependencies; j++) {
@@ -140,10 +140,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     write_source("modules.order", &input.order);
     write_source("modules.builtin", &input.builtin);
     write_source("modules.builtin.modinfo", &input.modinfo);
-    index_sort(&input.modules);
-    index_resolve(&input.modules);
+    depmod_sort(&input.modules);
+    depmod_resolve(&input.modules);
     check_dependencies(&input.modules);
-    fuzz_check_error(index_write(&input.modules, target, &error), &error);
+    fuzz_check_error(depmod_write(&input.modules, target, &error), &error);
     FUZZ_CHECK(!error);
     input_deinit(&input);
     (void)nftw(target, remove_one, 16, FTW_DEPTH | FTW_PHYS);
