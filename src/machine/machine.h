@@ -109,7 +109,7 @@ struct machine *machine_begin_closing(struct machine *machine);
 static inline void machine_end_closing(struct machine **machine) {
     (*machine)->ended = true;
 }
-#define _cleanup_closing_ _cleanup_(machine_end_closing)
+#define _cleanup_closing_ _unused_ _cleanup_(machine_end_closing)
 
 /* Takes bytes that the command wrote. */
 void machine_output(struct machine *machine, enum output_stream stream, const void *data, size_t size);

@@ -118,10 +118,10 @@ static int find_explicit(const struct kernel *kernel, const char *given, struct 
                          struct error **ret_error) {
     _cleanup_free_ char *path = realpath(given, NULL);
     if (!path)
-        return error_errno(ret_error, errno, "modules: %s", given);
+        return error_errno(ret_error, errno, "%s", given);
     if (!path_is_directory(path))
-        return error_new(ret_error, ENOTDIR, "modules: %s is no directory: give the one that holds lib/modules/%s",
-                         given, kernel->release);
+        return error_new(ret_error, ENOTDIR, "%s is not a directory: give the one that holds lib/modules/%s", given,
+                         kernel->release);
     if (take_build_tree(modules, path))
         return 0;
     if (take_below(modules, path, "lib/modules/", kernel->release) ||
@@ -130,14 +130,14 @@ static int find_explicit(const struct kernel *kernel, const char *given, struct 
         return 0;
     const char *name = path_basename(path);
     if (holds_modules(path) && looks_like_release(name) && strcmp(name, kernel->release) != 0)
-        return error_new(ret_error, EINVAL, "modules: %s has the modules of %s, but the kernel %s is %s", given, name,
+        return error_new(ret_error, EINVAL, "%s has the modules of %s, but the kernel %s is %s", given, name,
                          kernel->path, kernel->release);
     if (modules_take_directory(modules, path))
         return 0;
     _cleanup_free_ char *releases = list_releases(path);
     _cleanup_free_ char *others = str_empty(releases) ? xstrdup("") : xasprintf(" (only of %s)", releases);
     return error_new(ret_error, ENOENT,
-                     "modules: %s has no modules of %s%s: give the directory %s itself, or the one that holds "
+                     "%s has no modules of %s%s: give the directory %s itself, or the one that holds "
                      "lib/modules/%s",
                      given, kernel->release, others, kernel->release, kernel->release);
 }

@@ -142,7 +142,7 @@ static void test_given_directory_without_the_modules_is_an_error(void **state) {
         const char *says;
     } cases[] = {
         {"nowhere", "No such file"},
-        {"boot/vmlinuz", "is no directory"},
+        {"boot/vmlinuz", "is not a directory"},
         {"boot", "has no modules of " RELEASE},
         {"other", "(only of 5.10.1)"},
         {"other/lib/modules/5.10.1", "has the modules of 5.10.1, but the kernel"},

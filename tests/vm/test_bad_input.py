@@ -307,7 +307,7 @@ class TestModules:
             os.unlink(f"{os.path.dirname(cloud)}/config-{package_of(kernel).release}")
 
     @pytest.mark.parametrize("given, expect", [
-        ("missing", ["No such file"]), ("boot", ["no modules of"]), ("boot/file", ["no directory"]),
+        ("missing", ["No such file"]), ("boot", ["no modules of"]), ("boot/file", ["not a directory"]),
         ("other", ["no modules of", "5.0.0-other"])])
     def test_a_modules_directory_that_has_none_is_refused(self, refuse, alone, given, expect):
         top = os.path.dirname(os.path.dirname(alone))
