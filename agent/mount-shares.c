@@ -25,9 +25,7 @@ int share_mount(const struct mount_entry *entry, const char *tag, const char *pa
     if (mount(tag, path, entry->type, flags, entry->options) == 0)
         return 0;
     if (errno == ENODEV)
-        return failure_set(failure, "the guest's kernel has no %s file system%s", entry->type,
-                           role == ROLE_PROCESS ? ", which shares need; to run without them, set share = \"none\""
-                                                : "");
+        return failure_set(failure, "the guest's kernel has no %s file system, which shares need", entry->type);
     return failure_set(failure, "mounting the share '%s' on %s: %s", tag, path, strerror(errno));
 }
 

@@ -148,6 +148,15 @@ static void add_shell_environment(const struct worker *worker, struct strv *envi
     }
 }
 
+/* The agent could not set the guest up. An image, unlike a kernel, can run without shares. */
+static void end_by_setup(struct machine *machine, const struct target *target, const struct preparation *preparation) {
+    _cleanup_free_ char *none = target_setting(target, KEY_SHARE, "none");
+    bool optional = target->image && preparation->n_shares > 0;
+
+    machine_end(machine, VERDICT_ERROR, 0, "%s%s%s", machine->agent.failure,
+                optional ? "; to run without shares, set " : "", optional ? none : "");
+}
+
 /* False when the deadline has passed or the run has ended. */
 static bool set_up(struct worker *worker, deadline_t deadline) {
     struct machine *machine = &worker->machine;
@@ -174,7 +183,7 @@ static bool set_up(struct worker *worker, deadline_t deadline) {
     else if (!machine_wait(machine, is_set_up, deadline))
         return false;
     if (machine->agent.state == AGENT_FAILED)
-        machine_end(machine, VERDICT_ERROR, 0, "%s", machine->agent.failure);
+        end_by_setup(machine, worker->target, &worker->preparation);
     return !machine->ended;
 }
 

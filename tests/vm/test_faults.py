@@ -631,7 +631,7 @@ def image_verdict(run, image, project, *args):
 @pytest.mark.slow
 def test_an_agent_of_an_image_that_is_killed_is_lost(run, image_of, project):
     result, ended = image_verdict(run, image_of("mini"), project, "echo begun; sleep 1; kill -9 $PPID; sleep 1000")
-    expect(ended, 69, "lost", "vmtest's agent in the guest has ended, though the guest goes on")
+    expect(ended, 69, "lost", "vmtest's agent in the guest has ended, though the guest still runs")
     assert output(result) == "begun\n", str(result)
 
 

@@ -80,7 +80,7 @@ command = "pwd; exit 7"
     assert result.status == 7, str(result)
     assert f"\n{project}/sub\n" in result.out, str(result)
     assert "not this one" not in result.out, str(result)
-    assert re.search(r"Command failed with exit code: 7\nRun it again: \S+ --config sub/other.toml (--no-template )?"
+    assert re.search(r"Command failed with exit code: 7\nRun it again: \S+ (--no-template )?--config sub/other.toml "
                      r"-f '\^needle-in-hay\$'\nFAILED\n", result.out), str(result)
 
 
